@@ -1,0 +1,1 @@
+"""The hardware layer: contract, buses, drivers and their simulators."""
