@@ -1,0 +1,108 @@
+"""The hardware contract: small Protocols, each a capability with units and behaviour clauses.
+
+A driver subclasses the Protocols it fulfils, so that the type checker compares signatures
+where the driver is written and an incomplete one cannot be constructed. Clauses that hold
+for every driver:
+
+1. `run` brings the device to a safe state first (contactor open, no offer), then serves
+   until cancelled; it raises only when it cannot go on, and is safe to run again.
+2. Reports are levels: each callback is called with the present state as soon as it is
+   known and again on every settled change; repeating an unchanged state is harmless.
+3. Commands set a wish and return at once or raise `BusError` within the bus timeout;
+   cancelling one leaves the device in its old or its new state, never between.
+4. A device that is lost is reported as `Fault.COMMUNICATION_FAULT` and cleared when it
+   answers again; the last state before the loss is not repeated as if it were fresh.
+5. Without a renewed offer within `valid_s` the device opens its contactor by itself.
+"""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from hal.types import EvseCapabilities, Fault, IdToken, MeterReading, PilotState
+
+
+class EvseListener(Protocol):
+    """Where a driver reports to; every method returns at once and never raises."""
+
+    def pilot_changed(self, pilot: PilotState, connector_id: int = 1) -> None:
+        """Take the settled control pilot state, and on which connector of the EVSE it is."""
+
+    def outlet_changed(self, *, closed: bool) -> None:
+        """Take what the contactor's mirror contact says, not what was commanded."""
+
+    def cable_changed(self, ampacity_a: float | None) -> None:
+        """Take the cable's current rating in A; None when no cable is plugged or it is fixed."""
+
+    def meter_read(self, reading: MeterReading) -> None:
+        """Take a plausible reading; at least every 5 s while the meter is well."""
+
+    def meter_failed(self, reason: str) -> None:
+        """Take that a poll brought no plausible reading, and why."""
+
+    def fault_raised(self, fault: Fault, info: str = "") -> None:
+        """Take a new fault; `info` is for people."""
+
+    def fault_cleared(self, fault: Fault) -> None:
+        """Take that a fault is over."""
+
+    def token_presented(self, id_token: IdToken) -> None:
+        """Take that a token was read; one tap is one call."""
+
+    def detected(self, capabilities: EvseCapabilities) -> None:
+        """Take what was found at connect."""
+
+
+class Device(Protocol):
+    """Anything with a life of its own."""
+
+    @abstractmethod
+    async def run(self, listener: EvseListener) -> None:
+        """Connect, make safe, and report until cancelled.
+
+        Raises:
+            HalError: the device cannot be served; nothing stays open.
+        """
+
+
+class EvseController(Device, Protocol):
+    """Control pilot, contactor and lock of one EVSE (IEC 61851-1)."""
+
+    @abstractmethod
+    async def offer(self, limit_a: float, *, valid_s: float) -> None:
+        """Offer current per phase by PWM; 0 stops the PWM (state x1).
+
+        Args:
+            limit_a: 0, or 6 to 80 A (IEC 61851-1 annex A); the driver rounds down.
+            valid_s: without another call within this time the device stops offering and
+                opens its contactor.
+
+        Raises:
+            BusError: the device did not answer; the old offer stands until it expires.
+        """
+
+    @abstractmethod
+    async def energize(self, *, closed: bool) -> None:
+        """Close or open the contactor; the outcome arrives as `outlet_changed`.
+
+        Closing is refused silently by the device unless its pilot is C or D with PWM on;
+        opening is never refused and overtakes everything else on the bus.
+
+        Raises:
+            BusError: the device did not answer; the offer's expiry opens it.
+        """
+
+    @abstractmethod
+    async def lock(self, *, locked: bool) -> None:
+        """Lock or release the plug; without a lock this does nothing.
+
+        Raises:
+            BusError: the device did not answer; the lock is as it was.
+        """
+
+
+class Meter(Device, Protocol):
+    """An energy meter that reports plausible readings through its listener."""
+
+
+class TokenReader(Device, Protocol):
+    """A reader of id tokens."""

@@ -1,0 +1,253 @@
+"""From a board file to hardware: the only module that knows every driver.
+
+`load_board` and `check_board` judge the file (`hal.board_file` describes it), `build` makes
+the drivers. Nothing is opened before `Hardware.start`, and the drivers' own `run` makes
+the devices safe. A driver and its libraries are imported when a board names it, so a
+station pays memory only for what it has.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hal.api import EvseController, EvseListener, Meter, TokenReader
+from hal.board_file import (
+    Board,
+    EvseSettings,
+    ModbusSerialSettings,
+    ModbusTcpSettings,
+    PortSettings,
+    SimulatedControllerSettings,
+    SimulatedReaderSettings,
+    board_template,
+    check_board,
+    load_board,
+)
+from hal.errors import BusError
+from hal.sim.vehicle import SimRefused
+
+if TYPE_CHECKING:
+    from hal.bus.modbus import ModbusPort
+    from hal.sim.remote import Simulator
+
+__all__ = [
+    "Board",
+    "EvseHardware",
+    "Hardware",
+    "SimRefused",
+    "board_template",
+    "build",
+    "check_board",
+    "load_board",
+]
+
+SIM_SOCKET = "simulator.sock"
+SIM_STATE = "simulator.json"
+"""Names of the simulated board's socket and state file in the state directory."""
+
+SIM_RETRY_S = 0.5
+"""Pause between two attempts to find a simulated meter."""
+
+
+class _Line(Protocol):
+    """What has to be let go of at the end."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True)
+class EvseHardware:
+    """The devices of one EVSE.
+
+    Attributes:
+        evse_id: 1 to the number of EVSEs.
+        connectors: how many connectors it has, numbered from 1.
+        max_a: what the wiring carries by the board file, A per phase, 6 to 80.
+        phases: 1 or 3.
+        controller, meter, readers: each to be run with the EVSE's listener.
+    """
+
+    evse_id: int
+    connectors: int
+    max_a: float
+    phases: int
+    controller: EvseController
+    meter: Meter
+    readers: tuple[TokenReader, ...]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Everything that a board file names, ready to be run.
+
+    Attributes:
+        evses: by ascending id.
+        simulator: the hand that moves a simulated board; None for a real one.
+    """
+
+    evses: tuple[EvseHardware, ...]
+    simulator: "Simulator | None"
+    _lines: tuple[_Line, ...] = ()
+
+    async def start(self) -> None:
+        """Start and connect what the drivers share.
+
+        Raises:
+            BusError: the simulated board does not come up.
+        """
+        if self.simulator is not None:
+            await self.simulator.start()
+
+    async def close(self) -> None:
+        """Let go of every line, once no driver's `run` is running any more."""
+        for line in self._lines:
+            line.close()
+        if self.simulator is not None:
+            await self.simulator.close()
+
+
+def build(board: Board, *, state_directory: Path) -> Hardware:
+    """Return the drivers of a board; nothing is opened yet.
+
+    Args:
+        board: without mistakes.
+        state_directory: where a simulated board keeps its socket and its registers; it
+            exists.
+
+    Raises:
+        BoardError: a library that a driver needs is not installed, or the directory's path
+            is too long for a socket.
+    """
+    builder = _Builder(board, state_directory)
+    evses = tuple(builder.evse(evse) for evse in board.evses)
+    return Hardware(evses, builder.simulator, tuple(builder.lines))
+
+
+class _Builder:
+    """Makes drivers, and each thing that several of them share once."""
+
+    def __init__(self, board: Board, state_directory: Path) -> None:
+        self.simulator: Simulator | None = None
+        self.lines: list[_Line] = []
+        self._board = board
+        self._state_directory = state_directory
+        self._ports: dict[str, ModbusPort] = {}
+
+    def evse(self, evse: EvseSettings) -> EvseHardware:
+        return EvseHardware(
+            evse_id=evse.id,
+            connectors=evse.connectors,
+            max_a=evse.max_a,
+            phases=evse.phases,
+            controller=self._controller(evse),
+            meter=self._meter(evse),
+            readers=self._readers(evse),
+        )
+
+    def _controller(self, evse: EvseSettings) -> EvseController:
+        match evse.controller:
+            case SimulatedControllerSettings():
+                from hal.sim.remote import RemoteController  # noqa: PLC0415 - see the module
+
+                return RemoteController(self._the_simulator(), evse.id)
+
+    def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
+        match evse.reader:
+            case None:
+                return ()
+            case SimulatedReaderSettings():
+                from hal.sim.remote import RemoteReader  # noqa: PLC0415 - see the module
+
+                return (RemoteReader(self._the_simulator(), evse.id),)
+
+    def _meter(self, evse: EvseSettings) -> Meter:
+        if self._board.is_served(evse):
+            meter = _SimulatedMeter(self._the_simulator(), self._board, evse)
+            self.lines.append(meter)
+            return meter
+        return _modbus_meter(self._board, evse, self._port(evse.meter.port))
+
+    def _port(self, name: str) -> "ModbusPort":
+        if name not in self._ports:
+            self._ports[name] = _modbus_port(self._board.ports[name])
+            self.lines.append(self._ports[name])
+        return self._ports[name]
+
+    def _the_simulator(self) -> "Simulator":
+        if self.simulator is None:
+            from hal.sim.remote import Place, Simulator  # noqa: PLC0415 - see the module
+
+            place = Place(
+                board=self._board.path.resolve(),
+                socket=self._state_directory / SIM_SOCKET,
+                state=self._state_directory / SIM_STATE,
+            )
+            self.simulator = Simulator(place)
+        return self.simulator
+
+
+class _SimulatedMeter(Meter):
+    """The meter that the simulated board serves, on whichever port it does."""
+
+    def __init__(self, simulator: "Simulator", board: Board, evse: EvseSettings) -> None:
+        self._simulator, self._board, self._evse = simulator, board, evse
+        self._tcp_port: int | None = None
+        self._line: ModbusPort | None = None
+        self._meter: Meter | None = None
+
+    async def run(self, listener: EvseListener) -> None:
+        """Poll and report until cancelled, from connection to connection.
+
+        Raises:
+            SimRefused: the simulated board has no such meter.
+        """
+        while True:
+            try:
+                link = await self._simulator.link()
+                meter = self._at(await self._simulator.meter_port(self._evse.id))
+            except BusError as error:
+                listener.meter_failed(str(error))
+                await asyncio.sleep(SIM_RETRY_S)
+                continue
+            async with asyncio.TaskGroup() as group:
+                polling = group.create_task(meter.run(listener))
+                await asyncio.shield(link.lost)
+                polling.cancel()
+
+    def close(self) -> None:
+        """Let go of the line."""
+        if self._line is not None:
+            self._line.close()
+
+    def _at(self, tcp_port: int) -> Meter:
+        """Return the driver for a port; the same one, which knows the register, if it can."""
+        if self._meter is None or tcp_port != self._tcp_port:
+            self.close()
+            self._line = _modbus_port(ModbusTcpSettings(port=tcp_port))
+            self._meter = _modbus_meter(self._board, self._evse, self._line)
+            self._tcp_port = tcp_port
+        return self._meter
+
+
+def _modbus_port(settings: PortSettings) -> "ModbusPort":
+    from hal.bus.modbus import SerialPort, TcpPort  # noqa: PLC0415 - see the module
+
+    match settings:
+        case ModbusTcpSettings():
+            return TcpPort(settings.host, settings.port, framing=settings.framing)
+        case ModbusSerialSettings():
+            return SerialPort(
+                settings.path,
+                baudrate=settings.baudrate,
+                parity=settings.parity,
+                stopbits=settings.stopbits,
+            )
+
+
+def _modbus_meter(board: Board, evse: EvseSettings, port: "ModbusPort") -> Meter:
+    from hal.drivers.modbus_meter import ModbusMeter  # noqa: PLC0415 - see the module
+
+    settings = evse.meter
+    return ModbusMeter(port, settings.unit, board.maps[settings.map], poll_s=settings.poll_s)

@@ -1,0 +1,286 @@
+"""Board files: which hardware a station has, as checked values.
+
+    [port.meters]                     # a line; a serial one: driver = "modbus_serial"
+    driver = "modbus_tcp"
+    host   = "192.168.1.50"
+
+    [[evse]]
+    id         = 1                    # 1, 2, 3, … without a gap
+    connectors = 1
+    max_a      = 32
+    phases     = 3
+    meter      = { driver = "modbus_meter", port = "meters", unit = 1, map = "eastron-sdm630" }
+    controller = { driver = "simulated" }
+    reader     = { driver = "simulated" }
+
+A driver is a Struct here, chosen by its tag, and a case in `hal.board`; nothing else knows
+the list. A board is simulated when all its controllers are. Its meters on 127.0.0.1 are
+then simulated with it, one to a port, and port 0 stands for any free one; meters elsewhere
+are real, so a bench can try a real meter under a simulated vehicle.
+
+A register map `NAME` is the first `NAME.toml` of `map_directories`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from hal import schema
+from hal.files import FileProblems, Problem, TypedFile, load
+from hal.registers.map import RegisterMap, load_map
+from hal.types import Value
+
+MAX_EVSES = 64
+LOOPBACK = "127.0.0.1"
+SYSTEM_MAPS = Path("/usr/share/pilotwire/registers")
+
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=80.0)]
+"""What PWM can offer (IEC 61851-1 annex A)."""
+
+
+class ModbusTcpSettings(Value, frozen=True, tag="modbus_tcp", tag_field="driver"):
+    """A line over TCP; `framing` is "rtu" for gateways that pass serial frames on."""
+
+    host: Text = LOOPBACK
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 502
+    framing: Literal["tcp", "rtu"] = "tcp"
+
+
+class ModbusSerialSettings(Value, frozen=True, tag="modbus_serial", tag_field="driver"):
+    """A serial line of this machine."""
+
+    path: Text
+    baudrate: Annotated[int, Meta(ge=300, le=921_600)] = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+
+
+PortSettings: TypeAlias = ModbusTcpSettings | ModbusSerialSettings
+
+
+class ModbusMeterSettings(Value, frozen=True, tag="modbus_meter", tag_field="driver"):
+    """A meter that a register map describes; `poll_s` is at most what `hal.api` demands."""
+
+    port: Name
+    map: Name
+    unit: Annotated[int, Meta(ge=1, le=247)] = 1
+    poll_s: Annotated[float, Meta(ge=0.2, le=5.0)] = 1.0
+
+
+class SimulatedControllerSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
+    """A simulated controller: a socket with a lock, or a tethered cable.
+
+    Attributes:
+        energy_wh: register of a simulated meter when it has no state file yet.
+    """
+
+    tethered: bool = False
+    energy_wh: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
+
+
+class SimulatedReaderSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
+    """A reader that reads the tokens a bench presents."""
+
+
+class EvseSettings(Value, frozen=True):
+    """One EVSE and its devices."""
+
+    id: Annotated[int, Meta(ge=1, le=MAX_EVSES)]
+    max_a: Amperes
+    phases: Literal[1, 3]
+    meter: ModbusMeterSettings
+    controller: SimulatedControllerSettings
+    reader: SimulatedReaderSettings | None = None
+    connectors: Annotated[int, Meta(ge=1, le=8)] = 1
+
+
+class BoardFile(Value, frozen=True):
+    """A board file as it is written."""
+
+    port: Annotated[dict[Name, PortSettings], Meta(max_length=MAX_EVSES)]
+    evse: Annotated[tuple[EvseSettings, ...], Meta(min_length=1, max_length=MAX_EVSES)]
+
+
+class Board(Value, frozen=True):
+    """A board file without mistakes, and everything that it names.
+
+    Attributes:
+        path: where it was read from.
+        ports: by name.
+        evses: by ascending id, which are 1 to their number.
+        maps: the register maps it names, by name.
+    """
+
+    path: Path
+    ports: dict[str, PortSettings]
+    evses: tuple[EvseSettings, ...]
+    maps: dict[str, RegisterMap]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Return whether the controllers are simulated."""
+        return all(_is_simulated(evse) for evse in self.evses)
+
+    def is_served(self, evse: EvseSettings) -> bool:
+        """Return whether the simulator serves the meter of an EVSE."""
+        return self.is_simulated and _is_local(self.ports[evse.meter.port])
+
+
+def load_board(path: Path) -> Board:
+    """Return the board in a file, with its register maps.
+
+    Raises:
+        FileProblems: every mistake in it and in its maps, each with its file and line.
+    """
+    file = load(path, BoardFile)
+    maps, problems = _maps(file)
+    problems += [file.problem(*mistake) for mistake in _mistakes(file.value, maps)]
+    if problems:
+        raise FileProblems(dict.fromkeys(problems))
+    evses = tuple(sorted(file.value.evse, key=lambda evse: evse.id))
+    return Board(path=path, ports=file.value.port, evses=evses, maps=maps)
+
+
+def check_board(path: Path) -> list[Problem]:
+    """Return every mistake in a board file and its maps; an empty list when it can be used."""
+    try:
+        load_board(path)
+    except FileProblems as found:
+        return list(found.problems)
+    return []
+
+
+def map_directories(board: Path) -> tuple[Path, ...]:
+    """Return where the maps that a board file names are looked for, in this order."""
+    here = board.parent
+    return (
+        here.parent / "registers",
+        here / "registers",
+        SYSTEM_MAPS,
+        Path(__file__).parents[1] / "config" / "registers",
+    )
+
+
+def board_template(
+    *, evses: int = 1, connectors: int = 1, max_a: float = 32.0, phases: Literal[1, 3] = 3
+) -> str:
+    """Return the text of a simulated board file with these properties.
+
+    Raises:
+        ValueError: a property is out of range.
+    """
+    if not 1 <= evses <= MAX_EVSES:
+        raise ValueError(f"evses = {evses}: 1 to {MAX_EVSES} are possible")
+    values: dict[str, object] = {"id": 1, "meter": {"port": "p", "map": "m"}, "controller": {}}
+    values |= {"connectors": connectors, "max_a": max_a, "phases": phases}
+    wrong = list(schema.violations(values, EvseSettings))
+    if wrong:
+        raise ValueError("; ".join(f"{one.path[-1]} {one.message}" for one in wrong))
+    parts = ["# A simulated board: vehicles are plugged in by `pilotwire sim`.\n"]
+    parts += [
+        f'\n[port.meter-{number}]\ndriver = "modbus_tcp"\nport   = 0\n'
+        for number in range(1, evses + 1)
+    ]
+    parts += [
+        f"""
+[[evse]]
+id         = {number}
+connectors = {connectors}
+max_a      = {max_a:g}
+phases     = {phases}
+meter      = {{ driver = "modbus_meter", port = "meter-{number}", map = "eastron-sdm630" }}
+controller = {{ driver = "simulated" }}
+reader     = {{ driver = "simulated" }}
+"""
+        for number in range(1, evses + 1)
+    ]
+    return "".join(parts)
+
+
+_Mistake: TypeAlias = tuple[schema.Path, str]
+
+
+def _is_simulated(evse: EvseSettings) -> bool:
+    return isinstance(evse.controller, SimulatedControllerSettings)
+
+
+def _is_local(port: PortSettings) -> bool:
+    return isinstance(port, ModbusTcpSettings) and port.host == LOOPBACK
+
+
+def _maps(file: TypedFile[BoardFile]) -> tuple[dict[str, RegisterMap], list[Problem]]:
+    """Return the maps that could be loaded, by name, and what is wrong with the others."""
+    maps: dict[str, RegisterMap] = {}
+    problems: list[Problem] = []
+    directories = map_directories(file.path)
+    for index, evse in enumerate(file.value.evse):
+        name = evse.meter.map
+        found = next((at for at in directories if (at / f"{name}.toml").is_file()), None)
+        if found is None:
+            searched = ", ".join(str(directory) for directory in directories)
+            text = f"there is no {name}.toml in {searched}"
+            problems.append(file.problem(("evse", index, "meter", "map"), text))
+        elif name not in maps:
+            try:
+                maps[name] = load_map(found / f"{name}.toml")
+            except FileProblems as mistakes:
+                problems += mistakes.problems
+    return maps, problems
+
+
+def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistake]:
+    """Yield what the types alone cannot refuse."""
+    yield from _in_ids(data)
+    seen: Counter[tuple[str, int]] = Counter()
+    for index, evse in enumerate(data.evse):
+        at: schema.Path = ("evse", index)
+        meter = evse.meter
+        if meter.port not in data.port:
+            known = ", ".join(data.port) or "none"
+            yield (*at, "meter", "port"), f"there is no port {meter.port} (known: {known})"
+        seen[meter.port, meter.unit] += 1
+        if seen[meter.port, meter.unit] > 1:
+            text = f"unit {meter.unit} of port {meter.port} is another EVSE's meter"
+            yield (*at, "meter", "unit"), text
+        found = maps.get(meter.map)
+        if found is not None and found.phases < evse.phases:
+            text = f"{meter.map} measures {found.phases} phase, the EVSE has {evse.phases}"
+            yield (*at, "meter", "map"), text
+    yield from _in_ports(data)
+
+
+def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
+    count = len(data.evse)
+    seen: set[int] = set()
+    for index, evse in enumerate(data.evse):
+        if evse.id in seen:
+            yield ("evse", index, "id"), f"id {evse.id} is there twice"
+        elif evse.id > count:
+            text = f"id {evse.id} leaves a gap: {count} EVSEs have the ids 1 to {count}"
+            yield ("evse", index, "id"), text
+        seen.add(evse.id)
+
+
+def _in_ports(data: BoardFile) -> Iterator[_Mistake]:
+    used = Counter(evse.meter.port for evse in data.evse)
+    is_simulated = all(_is_simulated(evse) for evse in data.evse)
+    addresses: dict[tuple[str, int], str] = {}
+    for name, port in data.port.items():
+        if not used[name]:
+            yield ("port", name), f"no meter is on port {name}; remove it or use it"
+        if not isinstance(port, ModbusTcpSettings):
+            continue
+        served = is_simulated and _is_local(port)
+        if served and used[name] > 1:
+            yield ("port", name), f"a simulated port serves one meter, {name} has {used[name]}"
+        if port.port == 0 and not served:
+            text = f"port 0 is for simulated meters on {LOOPBACK}; others have 1 to 65535"
+            yield ("port", name, "port"), text
+        other = addresses.setdefault((port.host, port.port), name)
+        if other != name and port.port != 0:
+            yield ("port", name), f"{port.host}:{port.port} is port {other} already"

@@ -1,0 +1,208 @@
+"""Any energy meter on Modbus: polls, decodes by its register map, and refuses what cannot be.
+
+A poll is good when every needed quantity is present, within its range, and the energy
+registers moved as energy can move. Only a good poll is reported as a reading; any other is
+reported as failed, with its reason, and nothing of it is used. Nothing is interpolated.
+
+What an energy register may do, compared with the last accepted reading:
+
+* It never falls. A lower value is refused however often it is repeated: a meter that was
+  replaced or reset stays failed until the agent is restarted, because the difference of
+  two meters is not an energy that anybody drew.
+* It rises by no more than twice what the meter's greatest power makes possible in the time
+  since then, and one step of the register. After a gap the bound is as wide as the gap, so
+  a meter that comes back with what was drawn meanwhile is accepted.
+
+When no poll has been good for `fail_after_s`, the meter is faulty until the next good one
+(`Fault.POWER_METER_FAILURE`). The last accepted reading survives a restart of `run`.
+
+A merged read that the device refuses as an illegal address is split, and the split is kept
+while `run` runs; an optional point that the device does not have is left out from then on.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from hal.api import EvseListener, Meter
+from hal.bus.modbus import ModbusPort
+from hal.bus.modbus_request import ExceptionReplyError
+from hal.errors import DeviceError, HalError
+from hal.registers.codec import Point
+from hal.registers.map import RegisterMap
+from hal.registers.plan import Read, narrow, plan, unpack
+from hal.types import Fault, MeterReading, Phases
+
+_SECONDS_PER_HOUR = 3600.0
+_CONDUCTORS = ("l1", "l2", "l3")
+_USED = frozenset(
+    {"power_total", "energy_import", "energy_export", "frequency"}
+    | {f"{kind}_{name}" for kind in ("voltage", "current", "power") for name in _CONDUCTORS}
+)
+
+
+class ModbusMeter(Meter):
+    """An energy meter at one unit of a Modbus port.
+
+    A conductor for which the map has no point, or an optional one without a value, is
+    reported as 0.0: a single-phase meter has nothing on L2 and L3.
+    """
+
+    def __init__(
+        self,
+        port: ModbusPort,
+        unit: int,
+        register_map: RegisterMap,
+        *,
+        poll_s: float = 1.0,
+        fail_after_s: float = 10.0,
+    ) -> None:
+        """Say where the meter is; nothing is sent yet.
+
+        Args:
+            port: the line that it is on; shared with other devices.
+            unit: its address, 1 to 255.
+            register_map: what its registers mean.
+            poll_s: from the start of one poll to the start of the next, more than 0.
+            fail_after_s: how long without a good reading makes a fault, more than 0.
+
+        Raises:
+            ValueError: a time is not more than 0.
+        """
+        if poll_s <= 0 or fail_after_s <= 0:
+            raise ValueError(f"poll_s {poll_s} and fail_after_s {fail_after_s} must be above 0")
+        port.widen_gap(register_map.bus.gap_s)
+        self._port, self._unit, self._map = port, unit, register_map
+        self._points = tuple(point for point in register_map.points if point.name in _USED)
+        self._poll_s, self._fail_after_s = poll_s, fail_after_s
+        self._reads: tuple[Read, ...] = ()
+        self._accepted: dict[str, tuple[float, float]] = {}  # energy register: value, instant
+
+    async def run(self, listener: EvseListener) -> None:
+        """Poll and report until cancelled; trouble is reported, never raised."""
+        loop = asyncio.get_running_loop()
+        self._reads = plan(
+            self._points,
+            max_registers=self._map.bus.max_registers,
+            max_gap=self._map.bus.max_gap,
+        )
+        due = well_at = loop.time()
+        is_faulty: bool | None = None  # None: nothing is known yet
+        while True:
+            try:
+                reading = await self._poll()
+            except HalError as error:
+                listener.meter_failed(str(error))
+                if not is_faulty and loop.time() - well_at >= self._fail_after_s:
+                    is_faulty = True
+                    listener.fault_raised(Fault.POWER_METER_FAILURE, str(error))
+            else:
+                well_at = loop.time()
+                if is_faulty is not False:
+                    is_faulty = False
+                    listener.fault_cleared(Fault.POWER_METER_FAILURE)
+                listener.meter_read(reading)
+            due = max(due + self._poll_s, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def _poll(self) -> MeterReading:
+        """Return one plausible reading.
+
+        Raises:
+            BusError: the line did not carry the exchange.
+            DeviceError: the meter refused, or said what cannot be.
+        """
+        values: dict[str, float | None] = {}
+        for read in self._reads:
+            values |= await self._fetch(read)
+        at_s = asyncio.get_running_loop().time()
+        checked = {point.name: self._checked(point, values, at_s) for point in self._points}
+        reading = _reading(checked)
+        for point in self._points:
+            value = checked[point.name]
+            if point.is_monotonic and value is not None:
+                self._accepted[point.name] = (value, at_s)
+        return reading
+
+    async def _fetch(self, read: Read) -> dict[str, float | None]:
+        """Return the values of one read, made smaller where the device refuses it."""
+        try:
+            words = await self._port.read(self._unit, read.fc, read.address, read.count)
+        except ExceptionReplyError as error:
+            smaller = narrow(read) if error.is_illegal_address else None
+            if smaller is None:
+                raise
+        else:
+            return unpack(read, words)
+        at = self._reads.index(read)
+        self._reads = (*self._reads[:at], *smaller, *self._reads[at + 1 :])
+        values: dict[str, float | None] = {}
+        for part in smaller:
+            values |= await self._fetch(part)
+        return values
+
+    def _checked(
+        self, point: Point, values: Mapping[str, float | None], at_s: float
+    ) -> float | None:
+        """Return a plausible value, or None for an optional point that has none.
+
+        Raises:
+            DeviceError: a needed value is absent or cannot be.
+        """
+        value = values.get(point.name)
+        problem = self._problem(point, value, at_s)
+        if problem is None:
+            return value
+        if point.is_optional:
+            return None
+        raise DeviceError(f"{point.name} {problem}")
+
+    def _problem(self, point: Point, value: float | None, at_s: float) -> str | None:
+        """Return what is wrong with a value, None when it is plausible."""
+        if value is None:
+            return "has no value"
+        if not point.minimum <= value <= point.maximum:
+            return (
+                f"is {value:g} {point.unit}; "
+                f"plausible is {point.minimum:g} to {point.maximum:g}"
+            )
+        if point.name not in self._accepted:
+            return None
+        before, before_at_s = self._accepted[point.name]
+        if value < before:
+            return f"fell from {before} to {value} {point.unit}"
+        elapsed_h = (at_s - before_at_s) / _SECONDS_PER_HOUR
+        most = 2 * self._map.max_power_w * elapsed_h + point.step
+        if value - before > most:
+            return f"rose by {value - before:g} {point.unit}; possible are {most:g}"
+        return None
+
+
+def _reading(values: Mapping[str, float | None]) -> MeterReading:
+    """Return the reading that checked values make.
+
+    Raises:
+        DeviceError: neither the total nor the power of a conductor has a value.
+    """
+    power_w = values.get("power_total")
+    if power_w is None:
+        parts = [
+            part for name in _CONDUCTORS if (part := values.get(f"power_{name}")) is not None
+        ]
+        if not parts:
+            raise DeviceError("power_total has no value, and no conductor has one")
+        power_w = sum(parts)
+    energy_wh = values["energy_import"]
+    if energy_wh is None:
+        raise AssertionError("a register map cannot make energy_import optional")
+    return MeterReading(
+        energy_import_wh=energy_wh,
+        power_w=power_w,
+        current_a=_phases(values, "current"),
+        voltage_v=_phases(values, "voltage"),
+        energy_export_wh=values.get("energy_export"),
+        frequency_hz=values.get("frequency"),
+    )
+
+
+def _phases(values: Mapping[str, float | None], quantity: str) -> Phases:
+    return Phases(*(values.get(f"{quantity}_{name}") or 0.0 for name in _CONDUCTORS))

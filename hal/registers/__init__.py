@@ -1,0 +1,1 @@
+"""Register maps as data: pure decoding and read plans."""

@@ -1,0 +1,490 @@
+"""A simulated EVSE in this process: control pilot, contactor, lock, meter and token reader.
+
+It lives in the event loop's time and sets a timer only for what will change, so a station
+in virtual time costs nothing while nothing happens. Like a real board it protects itself:
+
+    the contactor closes   only in state C or D, with PWM on and without a fault
+    it opens by itself     when the vehicle unplugs or opens S2, on a fault, and when the
+                           offer's validity has passed
+
+One vehicle at a time is plugged into any of the EVSE's connectors. The methods that a bench
+calls (`plug`, `unplug`, `set_ready`, `present`, `fault`, `clear`, `set`) act at once and
+need a running loop; what they cause arrives at the listener as from hardware.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from msgspec import structs
+
+from hal.api import EvseController, EvseListener, Meter, TokenReader
+from hal.errors import BusError, DeviceError
+from hal.sim.meter import Register
+from hal.sim.vehicle import SWITCH_OFF_S, Draw, SimRefused, Vehicle, check_offer
+from hal.types import (
+    READY_STATES,
+    EvseCapabilities,
+    Fault,
+    IdToken,
+    MeterReading,
+    PilotState,
+)
+
+CONTACTOR_S = 0.05
+"""Time a contactor takes to move, its mirror contact with it (IEC 61851-1: within 0.1 s)."""
+
+MAX_DRAW_A = 100.0
+"""The most that a disobedient vehicle can be made to draw, A per phase."""
+
+_PWM_STEP_MA = 100  # the finest step a duty cycle of 0.17 % makes
+
+HARMLESS_FAULTS = frozenset(
+    {Fault.POWER_METER_FAILURE, Fault.READER_FAILURE, Fault.COMMUNICATION_FAULT}
+)
+"""Faults under which the board itself keeps charging; all others open the contactor."""
+
+
+class SimulatedEvse(EvseController, Meter, TokenReader):
+    """One EVSE with its meter and reader, without any bus in between.
+
+    `run` may be entered once per role (controller, meter, reader) with the same listener;
+    every report is made once.
+
+    Args:
+        connectors: how many connectors share this EVSE, numbered from 1.
+        max_a: what the hardware carries, A per phase; a higher offer is cut to it.
+        phases: 1 or 3.
+        energy_wh: the register at the start.
+        is_tethered: the cable is fixed; otherwise there is a socket with a lock.
+        report_s, idle_report_s: time between two meter reports while current flows, and
+            while it does not.
+    """
+
+    def __init__(
+        self,
+        *,
+        connectors: int = 1,
+        max_a: float = 32.0,
+        phases: int = 3,
+        energy_wh: float = 0.0,
+        is_tethered: bool = False,
+        report_s: float = 1.0,
+        idle_report_s: float = 5.0,
+    ) -> None:
+        self._connectors = connectors
+        self._phases = phases
+        self._max_ma = int(max_a * 1000)
+        self._capabilities = EvseCapabilities(
+            max_a=max_a,
+            phases=phases,
+            is_tethered=is_tethered,
+            has_lock=not is_tethered,
+            meter_type="simulated",
+        )
+        self._report_s, self._idle_report_s = report_s, idle_report_s
+        self._register = Register(phases=phases, energy_wh=energy_wh)
+        self._listener: EvseListener | None = None
+        self._roles = 0
+        self._vehicle: Vehicle | None = None
+        self._connector_id = 1
+        self._s2_closed = False
+        self._offer_ma = 0
+        self._outlet_closed = False
+        self._locked = False
+        self._forced_ma: int | None = None
+        self._faults: dict[Fault, str] = {}
+        self._told_faults: set[Fault] = set()
+        self._expiry = _Timer(self.make_safe)
+        self._reaction = _Timer(self._react)
+        self._contactor = _Timer(self._move_contactor)
+        self._report = _Timer(self._report_meter)
+        self._target_closed = False
+        self._told: tuple[PilotState, int] | None = None
+
+    # What the agent sees
+
+    async def run(self, listener: EvseListener) -> None:
+        """Make safe, then report to this listener until cancelled.
+
+        Raises:
+            DeviceError: another listener is being served.
+        """
+        if self._roles and listener is not self._listener:
+            raise DeviceError("this simulated EVSE already reports to another listener")
+        self._roles += 1
+        try:
+            if self._roles == 1:
+                self.make_safe()
+                self._listener = listener
+                listener.detected(self._capabilities)
+                self._report_all_faults()
+                self._report_levels()
+                self._report_meter()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._roles -= 1
+            if self._roles == 0:
+                self._listener = None
+                self._report.stop()
+
+    async def offer(self, limit_a: float, *, valid_s: float) -> None:
+        """Offer current; see `EvseController.offer`.
+
+        Raises:
+            BusError: the controller has been made silent by `Fault.COMMUNICATION_FAULT`.
+            ValueError: the limit is neither 0 nor 6 to 80 A, or valid_s is not positive.
+        """
+        check_offer(limit_a, valid_s)
+        self._require_answer()
+        # The tolerance keeps a float such as 16.4 from losing a whole step.
+        limit_ma = min(self._max_ma, int(limit_a * 1000 + 1e-6))
+        self._offer_ma = limit_ma - limit_ma % _PWM_STEP_MA
+        self._expiry.start(valid_s)
+        self._consider()
+
+    async def energize(self, *, closed: bool) -> None:
+        """Close or open the contactor; see `EvseController.energize`.
+
+        Raises:
+            BusError: the controller has been made silent by `Fault.COMMUNICATION_FAULT`.
+        """
+        self._require_answer()
+        if not closed or self._may_close():
+            self._operate(closed=closed)
+
+    async def lock(self, *, locked: bool) -> None:
+        """Lock or release the plug; a tethered cable or a failed lock stays as it is.
+
+        Raises:
+            BusError: the controller has been made silent by `Fault.COMMUNICATION_FAULT`.
+        """
+        self._require_answer()
+        if self._capabilities.has_lock and Fault.CONNECTOR_LOCK_FAILURE not in self._faults:
+            self._locked = locked
+
+    def make_safe(self) -> None:
+        """Withdraw the offer and open the contactor, as when an offer expires."""
+        self._expiry.stop()
+        self._offer_ma = 0
+        self._operate(closed=False)
+        self._consider()
+
+    # What the bench does
+
+    def plug(self, connector_id: int = 1, vehicle: Vehicle | None = None) -> None:
+        """Plug a vehicle in, by default an ordinary one of 32 A on three phases.
+
+        Raises:
+            SimRefused: no such connector, or a vehicle is plugged already.
+        """
+        self._require_connector(connector_id)
+        if self._vehicle is not None:
+            raise SimRefused(
+                f"a vehicle is plugged into connector {self._connector_id} already"
+            )
+        self._vehicle, self._connector_id = vehicle or Vehicle(), connector_id
+        self._forced_ma = None
+        self._report_cable()
+        self._consider()
+
+    def unplug(self, connector_id: int = 1) -> None:
+        """Take the vehicle away, under load if it must be.
+
+        Raises:
+            SimRefused: no such connector, or nothing is plugged into it.
+        """
+        self._require_connector(connector_id)
+        if self._vehicle is None or self._connector_id != connector_id:
+            raise SimRefused(f"nothing is plugged into connector {connector_id}")
+        self._vehicle = None
+        self._report_cable()
+        self._consider()
+
+    def set_ready(self, ready: bool) -> None:
+        """Let the vehicle want energy or not; not wanting opens S2 at once.
+
+        Raises:
+            SimRefused: no vehicle is plugged.
+        """
+        vehicle = self._require_vehicle()
+        self._vehicle = structs.replace(vehicle, ready=ready)
+        self._consider()
+
+    def present(self, id_token: IdToken) -> None:
+        """Hold a token before the reader; a failed reader does not notice."""
+        if self._listener is not None and Fault.READER_FAILURE not in self._faults:
+            self._listener.token_presented(id_token)
+
+    def fault(self, fault: Fault, info: str = "simulated") -> None:
+        """Break something; see `HARMLESS_FAULTS` for what opens the contactor.
+
+        `CONTACTOR_FAULT` welds a closed contactor, or jams an open one. `PILOT_FAULT` shows
+        state E. `COMMUNICATION_FAULT` makes the controller silent, `POWER_METER_FAILURE` the
+        meter, `READER_FAILURE` the reader.
+        """
+        if fault in self._faults:
+            return
+        self._faults[fault] = info
+        self._report_faults()
+        if fault not in HARMLESS_FAULTS:
+            self._operate(closed=False)
+        self._consider()
+        if fault is Fault.POWER_METER_FAILURE:
+            self._report_meter()
+
+    def clear(self, fault: Fault) -> None:
+        """Mend it; what is well already stays well."""
+        if fault not in self._faults:
+            return
+        del self._faults[fault]
+        self._report_faults()
+        if fault is Fault.COMMUNICATION_FAULT:
+            self._report_levels()
+        if fault is Fault.CONTACTOR_FAULT:
+            self._operate(closed=False)
+        self._consider()
+        if fault is Fault.POWER_METER_FAILURE:
+            self._report_meter()
+
+    def set(self, point: str, value: float | None) -> None:
+        """Change a signal from now on.
+
+        Args:
+            point: `voltage_l1` to `voltage_l3` in V (0 to 500), `frequency` in Hz (0 to 100),
+                `energy_import` in Wh (0 to 1e12; an exchanged meter), or `draw` in A per
+                phase (0 to 100): a vehicle that draws this whatever it is offered.
+            value: None only for `draw`: back to obeying the offer.
+
+        Raises:
+            SimRefused: no such point, or the value is out of range.
+        """
+        if point != "draw":
+            self._register.set(point, value, _now_us())
+        elif value is None:
+            self._forced_ma = None
+        elif 0.0 <= value <= MAX_DRAW_A:
+            self._forced_ma = int(value * 1000)
+        else:
+            raise SimRefused(
+                f"draw = {value}: 0 to {MAX_DRAW_A:g} A, or null to obey the offer"
+            )
+        self._flow()
+        self._report_meter()
+
+    # What the bench and the simulator process look at
+
+    @property
+    def pilot(self) -> PilotState:
+        """Return the present pilot state."""
+        if Fault.PILOT_FAULT in self._faults:
+            return PilotState.E
+        if self._vehicle is None:
+            return PilotState.A
+        if not self._s2_closed:
+            return PilotState.B
+        return PilotState.D if self._vehicle.needs_ventilation else PilotState.C
+
+    @property
+    def outlet_closed(self) -> bool:
+        """Return what the mirror contact shows."""
+        return self._outlet_closed
+
+    @property
+    def locked(self) -> bool:
+        """Return whether the plug is locked."""
+        return self._locked
+
+    @property
+    def offer_a(self) -> float:
+        """Return the current on offer in A; 0 while PWM is off."""
+        return self._effective_ma / 1000
+
+    @property
+    def faults(self) -> frozenset[Fault]:
+        """Return what is broken now."""
+        return frozenset(self._faults)
+
+    def reading(self) -> MeterReading:
+        """Return what the meter would show now, whether or not it is well."""
+        return self._register.reading(_now_us())
+
+    def ceiling_wh(self, ahead_s: float) -> float:
+        """Return what the register cannot exceed within this time from now, in Wh."""
+        reading = self.reading()
+        if not self._outlet_closed:
+            return reading.energy_import_wh
+        most_ma = max(self._max_ma, self._forced_ma or 0, self._register.draw.from_ma)
+        most_w = sum((reading.voltage_v.l1, reading.voltage_v.l2, reading.voltage_v.l3))
+        return reading.energy_import_wh + most_w * most_ma / 1000 * ahead_s / 3600
+
+    # The board's own logic
+
+    @property
+    def _is_silent(self) -> bool:
+        return Fault.COMMUNICATION_FAULT in self._faults
+
+    @property
+    def _is_well(self) -> bool:
+        return self._faults.keys() <= HARMLESS_FAULTS
+
+    @property
+    def _effective_ma(self) -> int:
+        return self._offer_ma if self._is_well else 0
+
+    def _may_close(self) -> bool:
+        return self.pilot in READY_STATES and self._effective_ma > 0
+
+    def _require_answer(self) -> None:
+        if self._is_silent:
+            raise BusError("the simulated controller does not answer")
+
+    def _require_connector(self, connector_id: int) -> None:
+        if not 1 <= connector_id <= self._connectors:
+            raise SimRefused(f"connector {connector_id}: there are 1 to {self._connectors}")
+
+    def _require_vehicle(self) -> Vehicle:
+        if self._vehicle is None:
+            raise SimRefused("no vehicle is plugged")
+        return self._vehicle
+
+    def _consider(self) -> None:
+        """Let vehicle and board follow what has just changed."""
+        vehicle = self._vehicle
+        if vehicle is None or not vehicle.ready:
+            self._reaction.stop()
+            self._s2_closed = False
+        elif vehicle.wants(self._effective_ma) == self._s2_closed:
+            self._reaction.stop()
+        elif not self._reaction.is_set:
+            limit_s = SWITCH_OFF_S if self._s2_closed else vehicle.reaction_s
+            self._reaction.start(min(vehicle.reaction_s, limit_s))
+        self._settle_pilot()
+
+    def _react(self) -> None:
+        self._s2_closed = not self._s2_closed
+        self._settle_pilot()
+
+    def _settle_pilot(self) -> None:
+        if self.pilot not in READY_STATES:
+            self._operate(closed=False)
+        self._flow()
+        if self._told != (self.pilot, self._connector_id):
+            self._report_pilot()
+
+    def _operate(self, *, closed: bool) -> None:
+        self._target_closed = closed
+        if closed == self._outlet_closed:
+            self._contactor.stop()
+        elif not self._contactor.is_set:
+            self._contactor.start(CONTACTOR_S)
+
+    def _move_contactor(self) -> None:
+        if Fault.CONTACTOR_FAULT in self._faults:
+            return
+        self._outlet_closed = self._target_closed
+        self._flow()
+        self._report_outlet()
+
+    def _flow(self) -> None:
+        """Set the current that vehicle, offer and contactor make now."""
+        now_us, old = _now_us(), self._register.draw
+        vehicle, phases, aim_ma, span_s = self._vehicle, 0, 0, 0.0
+        if vehicle is not None and self._s2_closed and self._outlet_closed:
+            phases = min(vehicle.phases, self._phases)
+            aim_ma, span_s = vehicle.draws_ma(self._effective_ma), vehicle.adapt_s
+            if self._forced_ma is not None:
+                aim_ma, span_s = self._forced_ma, 0.0
+        if (aim_ma, phases) == (old.to_ma, self._register.energized_phases) and span_s:
+            return
+        start_ma = old.current_ma(now_us) if span_s else aim_ma
+        draw = Draw(
+            start_us=now_us, from_ma=start_ma, to_ma=aim_ma, span_us=round(span_s * 1e6)
+        )
+        self._register.follow(draw, phases)
+        if draw.flows != old.flows:
+            self._report_meter()
+
+    # Reports
+
+    def _report_levels(self) -> None:
+        self._report_pilot()
+        self._report_outlet()
+        self._report_cable()
+
+    def _report_faults(self) -> None:
+        """Tell what has come and gone; a silent controller is only known to be silent."""
+        if self._listener is None:
+            return
+        seen = set(self._faults)
+        if self._is_silent:
+            seen = self._told_faults | {Fault.COMMUNICATION_FAULT}
+        for fault in sorted(seen - self._told_faults, key=_name):
+            self._listener.fault_raised(fault, self._faults[fault])
+        for fault in sorted(self._told_faults - seen, key=_name):
+            self._listener.fault_cleared(fault)
+        self._told_faults = seen
+
+    def _report_all_faults(self) -> None:
+        """Tell a listener that may know what an earlier run told it, and nothing since."""
+        known, self._told_faults = self._told_faults - self._faults.keys(), set()
+        self._report_faults()
+        for fault in sorted(known, key=_name):
+            if self._listener is not None:
+                self._listener.fault_cleared(fault)
+
+    def _report_pilot(self) -> None:
+        if self._listener is not None and not self._is_silent:
+            self._told = (self.pilot, self._connector_id)
+            self._listener.pilot_changed(self.pilot, self._connector_id)
+
+    def _report_outlet(self) -> None:
+        if self._listener is not None and not self._is_silent:
+            self._listener.outlet_changed(closed=self._outlet_closed)
+
+    def _report_cable(self) -> None:
+        if self._listener is not None and not self._is_silent:
+            cable = None if self._capabilities.is_tethered else self._vehicle
+            self._listener.cable_changed(cable.ampacity_a if cable else None)
+
+    def _report_meter(self) -> None:
+        if self._listener is None:
+            return
+        if Fault.POWER_METER_FAILURE in self._faults:
+            self._listener.meter_failed("the simulated meter does not answer")
+        else:
+            self._listener.meter_read(self.reading())
+        flows = self._register.draw.flows
+        self._report.start(self._report_s if flows else self._idle_report_s)
+
+
+class _Timer:
+    """One callback at a time, later in the loop's time."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def is_set(self) -> bool:
+        return self._handle is not None
+
+    def start(self, delay_s: float) -> None:
+        self.stop()
+        self._handle = asyncio.get_running_loop().call_later(delay_s, self._fire)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._callback()
+
+
+def _name(fault: Fault) -> str:
+    return fault.value
+
+
+def _now_us() -> int:
+    return round(asyncio.get_running_loop().time() * 1e6)

@@ -1,0 +1,361 @@
+"""A Modbus device served from its register map: the map read backwards, over a real socket.
+
+The server keeps no registers of its own. At each request it asks `read_points` what the
+quantities are at this moment and encodes them as the device would, so a simulated vehicle
+or a test decides what the meter shows. What it answers, from weakest to strongest:
+`read_points`, then `set_point`, then `set_words` and what a client wrote.
+
+It can misbehave like the real ones: `mode` is the state of the line from now on, `fail_next`
+queues faults for single requests. Only requests for its own unit are answered; for any
+other the line stays silent, as a serial line does.
+
+Framing is Modbus TCP, or the frames of a serial line (RTU, with checksum) over the socket.
+"""
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from hal.registers.codec import Point, encode
+from hal.registers.map import RegisterMap
+from hal.types import Value
+
+Mode = Literal["up", "down", "garbage", "slow"]
+OneShot = Literal[
+    "silent",  # no answer
+    "late",  # the answer comes with the next request, in front of its answer
+    "slow",  # the answer comes after `slow_s`
+    "hang_up",  # the connection is closed instead
+    "garbage",  # bytes that are no frame
+    "short",  # one word less than asked for, well framed
+    "busy",  # exception 6
+    "illegal_address",  # exception 2
+    "nan",  # every point says that it has no value
+    "ones",  # every bit is one, as from a line that floats
+]
+
+MAX_CONNECTIONS: Final = 8
+MAX_FAULTS: Final = 256
+GARBAGE: Final = bytes.fromhex("deadbeef00ff55aa")
+
+_READS: Final = (3, 4)
+_WRITE_ONE: Final = 6
+_WRITE_SEVERAL: Final = 16
+_REGISTERS: Final = 0x10000
+_MAX_COUNT: Final = 125
+_FRAME_SIZES: Final = range(2, 255)  # the unit and 1 to 253 bytes
+_EXCEPTIONS: Final[dict[OneShot | None, int]] = {"illegal_address": 2, "busy": 6}
+_MODE_FAULTS: Final[dict[Mode, OneShot]] = {
+    "down": "silent",
+    "garbage": "garbage",
+    "slow": "slow",
+}
+
+
+class _Frame(Value, frozen=True):
+    """One message: the request's number (0 in RTU), the unit, and function code with data."""
+
+    number: int
+    unit: int
+    pdu: bytes
+
+
+class ModbusDeviceServer:
+    """One simulated unit behind a TCP port of this machine."""
+
+    def __init__(
+        self,
+        register_map: RegisterMap,
+        *,
+        unit: int = 1,
+        read_points: Callable[[], Mapping[str, float]] = dict,
+        framing: Literal["tcp", "rtu"] = "tcp",
+        refuses_holes: bool = False,
+    ) -> None:
+        """Prepare a device; nothing is opened yet.
+
+        Args:
+            register_map: what the device has.
+            unit: which unit it answers as, 1 to 255.
+            read_points: called at each request; values by point name, in canonical units.
+                A point that it leaves out has no value, names it makes up are ignored.
+            framing: of the messages.
+            refuses_holes: answer exception 2 to a read that touches a register which the
+                map does not name, instead of a zero.
+        """
+        self.mode: Mode = "up"
+        self.slow_s = 2.0
+        self._points = {point.name: point for point in register_map.points}
+        self._unit, self._read_points = unit, read_points
+        self._framing = framing
+        self._refuses_holes = refuses_holes
+        self._set_points: dict[str, float | None] = {}
+        self._set_words: dict[tuple[int, int], int] = {}
+        self._faults: deque[OneShot] = deque()
+        self._held = b""
+        self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; port 0 takes a free one, which `port` then tells.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        self._server = await asyncio.start_server(self._serve, host, port)
+
+    async def stop(self) -> None:
+        """Close the port and every connection; harmless when not started."""
+        if self._server is None:
+            return
+        self._server.close()
+        self.hang_up()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def port(self) -> int:
+        """Return the TCP port that the device listens on.
+
+        Raises:
+            RuntimeError: it has not been started.
+        """
+        if self._server is None:
+            raise RuntimeError("the simulated device has not been started")
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def set_point(self, name: str, value: float | None) -> None:
+        """Fix a quantity, whatever `read_points` says.
+
+        Args:
+            name: of a point of the map.
+            value: in the canonical unit; None makes the device say that it has none.
+
+        Raises:
+            ValueError: the map has no such point, or its type cannot carry the value.
+        """
+        encode(self._point(name), value)
+        self._set_points[name] = value
+
+    def release_point(self, name: str) -> None:
+        """Let `read_points` decide about a quantity again.
+
+        Raises:
+            ValueError: the map has no such point.
+        """
+        self._set_points.pop(self._point(name).name, None)
+
+    def set_words(self, address: int, words: Sequence[int], *, fc: int = 4) -> None:
+        """Fix raw registers, whatever the points say.
+
+        Args:
+            address: of the first word, as sent on the wire.
+            words: each 0 to 65535.
+            fc: the table: 3 for holding, 4 for input registers.
+
+        Raises:
+            ValueError: an argument is out of range.
+        """
+        if fc not in _READS or not 0 <= address <= _REGISTERS - len(words):
+            raise ValueError(
+                f"table 3 or 4 and an address to 65535 are needed, not {fc}, {address}"
+            )
+        if any(not 0 <= word < _REGISTERS for word in words):
+            raise ValueError(f"words must be 0 to 65535, not {list(words)}")
+        self._set_words.update({(fc, address + i): word for i, word in enumerate(words)})
+
+    def fail_next(self, fault: OneShot, times: int = 1) -> None:
+        """Queue a fault for the next requests to this unit, after those queued before.
+
+        Raises:
+            ValueError: more than `MAX_FAULTS` would be queued.
+        """
+        if len(self._faults) + times > MAX_FAULTS:
+            raise ValueError(f"at most {MAX_FAULTS} faults can wait")
+        self._faults.extend([fault] * times)
+
+    def hang_up(self) -> None:
+        """Close every connection; clients may connect again."""
+        for task in self._serving:
+            task.cancel()
+
+    def words(self, fc: int, address: int, count: int) -> list[int] | None:
+        """Return what the registers hold at this moment; None when one does not exist.
+
+        Args:
+            fc: the table: 3 for holding, 4 for input registers.
+            address: of the first word.
+            count: how many, 1 or more.
+
+        Raises:
+            ValueError: `read_points` gave a value that the register cannot carry.
+        """
+        end = address + count
+        values = {**self._read_points(), **self._set_points}
+        held: dict[int, int] = {}
+        for point in self._points.values():
+            if point.fc == fc and point.address < end and address < point.address + point.count:
+                words = _words_of(point, values.get(point.name))
+                held.update(enumerate(words, start=point.address))
+        held.update({at: word for (table, at), word in self._set_words.items() if table == fc})
+        if end > _REGISTERS or (
+            self._refuses_holes and not held.keys() >= set(range(address, end))
+        ):
+            return None
+        return [held.get(at, 0) for at in range(address, end)]
+
+    def _point(self, name: str) -> Point:
+        if name not in self._points:
+            raise ValueError(f"no point {name!r}; allowed: {', '.join(sorted(self._points))}")
+        return self._points[name]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._serving) >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._serving.add(task)
+        receive = _receive_tcp if self._framing == "tcp" else _receive_rtu
+        try:
+            while (frame := await receive(reader)) is not None:
+                if frame.unit == self._unit and not await self._respond(frame, writer):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the peer went away, or was sent away
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _respond(self, frame: _Frame, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; return whether the connection stays."""
+        fault = self._faults.popleft() if self._faults else _MODE_FAULTS.get(self.mode)
+        if fault == "hang_up":
+            return False
+        if fault == "silent":
+            return True
+        answer = _Frame(frame.number, frame.unit, self._answer(frame.pdu, fault))
+        data = _pack_tcp(answer) if self._framing == "tcp" else _pack_rtu(answer)
+        if fault == "late":
+            self._held = data
+            return True
+        if fault == "slow":
+            await asyncio.sleep(self.slow_s)
+        writer.write(GARBAGE if fault == "garbage" else self._held + data)
+        self._held = b""
+        await writer.drain()
+        return True
+
+    def _answer(self, pdu: bytes, fault: OneShot | None) -> bytes:
+        """Return the message that answers a request: a result or an exception."""
+        code, address, count = struct.unpack(">BHH", pdu[:5].ljust(5, b"\0"))
+        if fault in _EXCEPTIONS:
+            return bytes([code | 0x80, _EXCEPTIONS[fault]])
+        try:
+            if code in _READS:
+                words = self._read(code, address, count, fault)
+                return struct.pack(f">BB{len(words)}H", code, 2 * len(words), *words)
+            self._write(pdu, code, address, count)
+        except _RefusedError as refusal:
+            return bytes([code | 0x80, refusal.code])
+        return pdu[:5]
+
+    def _read(self, fc: int, address: int, count: int, fault: OneShot | None) -> list[int]:
+        if not 1 <= count <= _MAX_COUNT:
+            raise _RefusedError(3)
+        try:
+            words = self.words(fc, address, count)
+        except ValueError:
+            raise _RefusedError(4) from None
+        if words is None:
+            raise _RefusedError(2)
+        if fault == "ones":
+            return [_REGISTERS - 1] * count
+        if fault == "short":
+            return words[:-1]
+        if fault == "nan":
+            for point in self._points.values():
+                start = point.address - address
+                if point.fc == fc and 0 <= start <= count - point.count:
+                    words[start : start + point.count] = _words_of(point, None)
+        return words
+
+    def _write(self, pdu: bytes, code: int, address: int, value: int) -> None:
+        if code == _WRITE_ONE:
+            self.set_words(address, [value], fc=3)
+        elif code == _WRITE_SEVERAL:
+            if address + value > _REGISTERS:
+                raise _RefusedError(2)
+            if len(pdu) != 6 + 2 * value:
+                raise _RefusedError(3)
+            self.set_words(address, struct.unpack(f">{value}H", pdu[6:]), fc=3)
+        else:
+            raise _RefusedError(1)
+
+
+class _RefusedError(Exception):
+    """A request that is answered with an exception code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _words_of(point: Point, value: float | None) -> tuple[int, ...]:
+    if value is None and not point.na and not point.type.startswith("float"):
+        return (0,) * point.count
+    return encode(point, value)
+
+
+async def _receive_tcp(reader: asyncio.StreamReader) -> _Frame | None:
+    """Return the next request, None when the stream is not Modbus TCP."""
+    header = await reader.readexactly(7)
+    number, protocol, size, unit = struct.unpack(">HHHB", header)
+    if protocol != 0 or size not in _FRAME_SIZES:
+        return None
+    return _Frame(number, unit, await reader.readexactly(size - 1))
+
+
+async def _receive_rtu(reader: asyncio.StreamReader) -> _Frame | None:
+    """Return the next request, None when its checksum is wrong."""
+    data = await reader.readexactly(8)
+    if data[1] == _WRITE_SEVERAL:
+        data += await reader.readexactly(data[6] + 1)
+    if _crc(data[:-2]) != data[-2:]:
+        return None
+    return _Frame(0, data[0], data[1:-2])
+
+
+def _pack_tcp(frame: _Frame) -> bytes:
+    return struct.pack(">HHHB", frame.number, 0, len(frame.pdu) + 1, frame.unit) + frame.pdu
+
+
+def _pack_rtu(frame: _Frame) -> bytes:
+    data = bytes([frame.unit]) + frame.pdu
+    return data + _crc(data)
+
+
+def _crc(data: bytes) -> bytes:
+    """Return the checksum of a serial frame (Modbus over serial line v1.02, section 6.2.2)."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return crc.to_bytes(2, "little")

@@ -1,0 +1,126 @@
+"""Values that hardware speaks: what a pilot, a meter or a fault says, with units.
+
+Everything here is an immutable value without behaviour, shared by drivers, simulators
+and the agent's core. Units are SI and never scaled; the suffix of a field names its unit.
+"""
+
+import enum
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True):
+    """Base of all immutable values."""
+
+
+class PilotState(enum.Enum):
+    """State of the control pilot, without its PWM suffix (IEC 61851-1 annex A)."""
+
+    A = "A"  # no vehicle
+    B = "B"  # vehicle connected, S2 open: it does not want energy
+    C = "C"  # vehicle ready, no ventilation needed
+    D = "D"  # vehicle ready, ventilation needed
+    E = "E"  # pilot shorted to protective earth or lost
+    F = "F"  # EVSE not available
+
+
+PLUGGED_STATES = frozenset({PilotState.B, PilotState.C, PilotState.D})
+READY_STATES = frozenset({PilotState.C, PilotState.D})
+
+
+class Fault(enum.Enum):
+    """What hardware can report as wrong; ChargeX MREC names where one exists."""
+
+    CONNECTOR_LOCK_FAILURE = "ConnectorLockFailure"
+    GROUND_FAILURE = "GroundFailure"
+    HIGH_TEMPERATURE = "HighTemperature"
+    OVER_CURRENT = "OverCurrent"
+    OVER_VOLTAGE = "OverVoltage"
+    UNDER_VOLTAGE = "UnderVoltage"
+    EMERGENCY_STOP = "EmergencyStop"
+    PILOT_FAULT = "PilotFault"
+    DIODE_FAULT = "DiodeFault"
+    PROXIMITY_FAULT = "ProximityFault"
+    CONTACTOR_FAULT = "EVSEContactorFault"
+    POWER_METER_FAILURE = "PowerMeterFailure"
+    READER_FAILURE = "ReaderFailure"
+    COMMUNICATION_FAULT = "CommunicationFault"
+    INTERNAL_ERROR = "InternalError"
+    OTHER_ERROR = "OtherError"
+
+
+class Phases(Value, frozen=True, array_like=True):
+    """One figure per line conductor."""
+
+    l1: float
+    l2: float
+    l3: float
+
+
+class MeterReading(Value, frozen=True):
+    """What a meter shows at one instant.
+
+    Attributes:
+        energy_import_wh: the import register in Wh, as the meter keeps it. A 64-bit float
+            carries a register of 15 digits; energies are differences of two registers
+            and never sums of samples.
+        power_w: total active power, positive towards the vehicle.
+        current_a: per phase.
+        voltage_v: per phase, line to neutral.
+        energy_export_wh, frequency_hz: None when the meter does not measure it.
+    """
+
+    energy_import_wh: float
+    power_w: float
+    current_a: Phases
+    voltage_v: Phases
+    energy_export_wh: float | None = None
+    frequency_hz: float | None = None
+
+
+class TokenType(enum.Enum):
+    """Kinds of id token (OCPP 2.0.1 IdTokenEnumType)."""
+
+    CENTRAL = "Central"
+    EMAID = "eMAID"
+    ISO14443 = "ISO14443"
+    ISO15693 = "ISO15693"
+    KEY_CODE = "KeyCode"
+    LOCAL = "Local"
+    MAC_ADDRESS = "MacAddress"
+    NO_AUTHORIZATION = "NoAuthorization"
+
+
+class IdToken(Value, frozen=True):
+    """A credential as presented: its value keeps the case in which it was read.
+
+    Two tokens are the same when `key` agrees (OCPP 2.0.1 C01.FR.25: value without regard
+    to case, and type; in 1.6 every token counts as ISO14443).
+    """
+
+    value: str
+    type: TokenType = TokenType.ISO14443
+
+    @property
+    def key(self) -> str:
+        """Return the form to compare and to index by."""
+        return f"{self.type.value}:{self.value.casefold()}"
+
+
+class EvseCapabilities(Value, frozen=True):
+    """What the hardware of one EVSE was found to be able to do.
+
+    Attributes:
+        max_a: what controller and wiring carry, A per phase.
+        phases: 1 or 3.
+        is_tethered: the cable is fixed to the station.
+        has_lock: the socket has a retention lock.
+        meter_type, meter_serial: as the meter tells; None when it does not.
+    """
+
+    max_a: float
+    phases: int
+    is_tethered: bool = False
+    has_lock: bool = False
+    meter_type: str | None = None
+    meter_serial: str | None = None

@@ -1,0 +1,229 @@
+from pathlib import Path
+
+import pytest
+
+from hal.files import FileProblems
+from hal.registers.codec import decode
+from hal.registers.map import UNITS, VOCABULARY, RegisterMap, load_map
+
+DIRECTORY = Path(__file__).parents[2] / "config/registers"
+
+HEADER = """\
+schema = 1
+kind = "meter"
+id = "test"
+vendor = "Maker"
+model = "Model"
+source = "page 1"
+phases = 1
+"""
+POINTS = """\
+[points]
+voltage_l1 = { addr = 0, unit = "V" }
+current_l1 = { addr = 2, unit = "A" }
+power_total = { addr = 4, unit = "W" }
+energy_import = { addr = 6, unit = "Wh" }
+"""
+
+
+def loaded(tmp_path, text: str) -> RegisterMap:
+    path = tmp_path / "map.toml"
+    path.write_text(text)
+    return load_map(path)
+
+
+def problems(tmp_path, text: str) -> list[str]:
+    with pytest.raises(FileProblems) as caught:
+        loaded(tmp_path, text)
+    return [line.removeprefix(f"{tmp_path}/") for line in str(caught.value).splitlines()]
+
+
+def with_point(name: str, entry: str, vector: str = "") -> str:
+    """Return a map whose last point, on line 13, is the given one."""
+    others = "".join(
+        line + "\n" for line in POINTS.splitlines() if not line.startswith(f"{name} ")
+    )
+    body = HEADER + others
+    body += "# filling\n" * (12 - body.count("\n")) + f"{name} = {entry}\n"
+    return body + vector
+
+
+@pytest.mark.parametrize("path", sorted(DIRECTORY.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_map_loads(path):
+    register_map = load_map(path)
+    assert path.stem in {register_map.id, "_template"}
+    assert "energy_import" in {point.name for point in register_map.points}
+
+
+def test_the_sdm630_says_what_its_maker_says():
+    register_map = load_map(DIRECTORY / "eastron-sdm630.toml")
+    assert (register_map.id, register_map.vendor, register_map.phases) == (
+        "eastron-sdm630",
+        "Eastron",
+        3,
+    )
+    assert (register_map.serial.baudrate, register_map.serial.parity) == (9600, "N")
+    points = {point.name: point for point in register_map.points}
+    assert (points["energy_import"].fc, points["energy_import"].address) == (4, 0x48)
+    assert decode(points["energy_import"], [0x449A, 0x5000]) == 1_234_500.0
+    assert points["energy_import"].is_monotonic
+    assert points["frequency"].is_optional
+    assert (points["voltage_l3"].minimum, points["voltage_l3"].maximum) == (0, 300)
+    assert register_map.max_power_w == 60_000
+
+
+def test_the_least_map_takes_every_default(tmp_path):
+    register_map = loaded(tmp_path, HEADER + POINTS)
+    assert (register_map.bus.max_registers, register_map.bus.max_gap) == (80, 8)
+    assert (register_map.serial.stopbits, register_map.serial.unit) == (1, 1)
+    assert {(point.fc, point.type, point.word_order) for point in register_map.points} == {
+        (4, "float32", "big")
+    }
+
+
+def test_defaults_hold_for_points_that_say_nothing_else(tmp_path):
+    text = HEADER + '[defaults]\nfc = 3\ntype = "int32"\nword_order = "little"\n' + POINTS
+    register_map = loaded(
+        tmp_path, text.replace("addr = 2,", 'addr = 2, type = "uint16", fc = 4,')
+    )
+    points = {point.name: point for point in register_map.points}
+    assert (points["voltage_l1"].fc, points["voltage_l1"].type) == (3, "int32")
+    assert points["voltage_l1"].word_order == "little"
+    assert (points["current_l1"].fc, points["current_l1"].type) == (4, "uint16")
+    assert points["current_l1"].na == {0xFFFF}
+    assert points["voltage_l1"].step == 1.0
+
+
+def test_all_figures_of_a_point_are_in_its_unit(tmp_path):
+    entry = '{ addr = 8, unit = "kW", type = "int16", scale = 0.1, offset = 5, invert = true, min = -9, max = 22, na = [7], step = 0.5 }'
+    vector = '[[vector]]\npoint = "power_total"\nwords = [20]\nvalue = -7000\n'
+    register_map = loaded(tmp_path, with_point("power_total", entry, vector))
+    (point,) = [point for point in register_map.points if point.name == "power_total"]
+    assert decode(point, [20]) == -7000.0
+    assert (point.factor, point.offset) == (-100, -5000)
+    assert decode(point, [7]) is None
+    assert (point.minimum, point.maximum, point.step) == (-9000, 22_000, 500)
+    assert register_map.max_power_w == 22_000
+
+
+def test_the_powers_of_the_conductors_make_a_total(tmp_path):
+    text = with_point("power_total", "").replace(
+        "power_total = \n", 'power_l1 = { addr = 8, unit = "W", max = 9000, min = -10 }\n'
+    )
+    assert loaded(tmp_path, text).max_power_w == 9000
+
+
+def test_two_points_may_be_the_same_register(tmp_path):
+    text = HEADER + POINTS + 'power_l1 = { addr = 4, unit = "W" }\n'
+    assert len(loaded(tmp_path, text).points) == 5
+
+
+def test_every_word_of_the_vocabulary_has_units_and_a_range():
+    for quantity in VOCABULARY.values():
+        assert quantity.minimum < quantity.maximum
+        assert UNITS[quantity.unit][quantity.unit] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "message"),
+    [
+        ("volts", '{ addr = 8, unit = "V" }', "map.toml:13: unknown point 'volts'; allowed: voltage_l1, "),
+        ("power_total", '{ addr = 8, unit = "kWh" }', "map.toml:13: power_total cannot be in 'kWh'; allowed: 'W', 'mW', 'kW'"),
+        ("power_total", "{ addr = 8 }", "map.toml:13: power_total cannot be in ''; allowed: 'W'"),
+        ("power_total", '{ addr = 8, unit = "W", scale = 0 }', "map.toml:13: scale must be above 0, not 0"),
+        ("power_total", '{ addr = 8, unit = "W", scale = -1.0 }', "map.toml:13: scale must be above 0, not -1.0; invert"),
+        ("power_total", '{ addr = 8, unit = "W", step = 0.0 }', "map.toml:13: step must be above 0, not 0.0"),
+        ("power_total", '{ addr = 8, unit = "W", offset = nan }', "map.toml:13: offset must be a finite number, not nan"),
+        ("power_total", '{ addr = 8, unit = "W", max = inf }', "map.toml:13: max must be a finite number, not inf"),
+        ("power_total", '{ addr = 8, unit = "W", min = 5, max = 5 }', "map.toml:13: min 5 W must be below max 5 W"),
+        ("power_total", '{ addr = 8, unit = "kW", min = 100 }', "map.toml:13: min 100000 W must be below max 60000 W"),
+        ("power_total", '{ addr = 8, unit = "W", type = "int16", na = [65536] }', "map.toml:13: a pattern is 0 to 0xffff"),
+        ("power_total", '{ addr = 8, unit = "W", na = [-1] }', "map.toml:13: a pattern is 0 to 0xffffffff"),
+        ("power_total", '{ addr = 0xFFFF, unit = "W" }', "map.toml:13: 2 words at 0xffff end behind 0xffff"),
+        ("power_total", '{ addr = 8, unit = "W", monotonic = true }', "map.toml:13: energy registers are monotonic, and nothing else"),
+        ("energy_import", '{ addr = 8, unit = "Wh", monotonic = false }', "map.toml:13: energy registers are monotonic, and nothing else"),
+        ("energy_import", '{ addr = 8, unit = "Wh", optional = true }', "map.toml:13: energy_import is what is billed"),
+        ("power_l1", '{ addr = 3, unit = "W" }', "map.toml:13: power_l1 lies in the words of current_l1"),
+        ("power_total", '{ addr = 8, unit = "kW" }', "map.toml:13: power_total is scaled or converted: a [[vector]] must show it"),
+        ("power_total", '{ addr = 8, unit = "W", invert = true }', "map.toml:13: power_total is scaled or converted"),
+        ("power_total", '{ addr = 8, unit = "W", offset = 1 }', "map.toml:13: power_total is scaled or converted"),
+        ("power_total", '{ adr = 8, unit = "W" }', "map.toml:13: points.power_total.adr"),
+        ("power_total", '{ addr = 65536, unit = "W" }', "map.toml:13: points.power_total.addr"),
+        ("power_total", '{ addr = 8, unit = "W", type = "float16" }', "map.toml:13: points.power_total.type"),
+    ],
+)  # fmt: skip
+def test_a_wrong_point_is_refused_with_its_line(tmp_path, name, entry, message):
+    found = problems(tmp_path, with_point(name, entry))
+    assert any(line.startswith(message) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        ('point = "volts"\nwords = [0, 0]\nvalue = 0', "map.toml:15: 'volts' is not in [points]"),
+        ('point = "power_total"\nwords = [0]\nvalue = 0', "map.toml:14: float32 takes 2 words, not 1"),
+        ('point = "power_total"\nwords = [0x4366, 0x199A]\nvalue = 230.2', "map.toml:14: the words mean 230.10000610351562 W, not 230.2"),
+        ('point = "power_total"\nwords = [0x4366, 0x199A]\nvalue = nan', "map.toml:14: the words mean 230.10000610351562 W, not nan"),
+        ('point = "power_total"\nwords = [0x7FC0, 0]\nvalue = 1', "map.toml:14: the words mean absent, not 1.0 W"),
+        ('point = "power_total"\nwords = [0, 0]\nvalue = "absent"', "map.toml:14: the words mean 0.0 W, not absent"),
+        ('point = "power_total"\nwords = [0, 65536]\nvalue = 0', "map.toml:16: vector[0].words[1]"),
+    ],
+)  # fmt: skip
+def test_a_vector_that_does_not_hold_is_refused_with_its_line(tmp_path, vector, message):
+    text = with_point("power_total", '{ addr = 8, unit = "W" }', f"[[vector]]\n{vector}\n")
+    found = problems(tmp_path, text)
+    assert any(line.startswith(message) for line in found), found
+
+
+@pytest.mark.parametrize("value", ["230.1", '"absent"'])
+def test_a_vector_that_holds_is_enough(tmp_path, value):
+    words = "[0x4366, 0x199A]" if value == "230.1" else "[0x7FC0, 0]"
+    vector = f'[[vector]]\npoint = "power_total"\nwords = {words}\nvalue = {value}\n'
+    assert loaded(tmp_path, with_point("power_total", '{ addr = 8, unit = "W" }', vector))
+
+
+def test_what_a_meter_needs_is_asked_for(tmp_path):
+    text = (
+        HEADER.replace("phases = 1", "phases = 3")
+        + '[points]\nvoltage_l1 = { addr = 0, unit = "V" }\n'
+    )
+    assert problems(tmp_path, text) == [
+        f"map.toml:8: {message}"
+        for message in (
+            "a meter with phases = 3 needs energy_import",
+            "a meter with phases = 3 needs voltage_l2",
+            "a meter with phases = 3 needs voltage_l3",
+            "a meter with phases = 3 needs current_l1",
+            "a meter with phases = 3 needs current_l2",
+            "a meter with phases = 3 needs current_l3",
+            "a meter needs power_total, or else power_l1 and power_l2 and power_l3",
+        )
+    ]
+
+
+def test_every_mistake_is_reported_at_once(tmp_path):
+    text = (
+        HEADER
+        + POINTS.replace('"V"', '"A"').replace('"Wh"', '"kWh"')
+        + '[[vector]]\npoint = "voltage_l1"\nwords = [0, 0]\nvalue = 1\n'
+        + '[[vector]]\npoint = "power_total"\nwords = [0, 0]\nvalue = 1\n'
+    )
+    found = problems(tmp_path, text)
+    assert [line.split(":")[1] for line in found] == ["9", "12", "17"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("schema = 1", "schema = 2"), "map.toml:1: schema"),
+        (('"meter"', '"evse"'), "map.toml:2: kind"),
+        (('id = "test"', 'id = "Te st"'), "map.toml:3: id"),
+        (("phases = 1", "phases = 2"), "map.toml:7: phases"),
+        (("[points]", "[bus]\nmax_registers = 126\n[points]"), "map.toml:9: bus.max_registers"),
+        (("[points]", "[serial]\nparity = 'X'\n[points]"), "map.toml:9: serial.parity"),
+        (("[points]", "[sensors]\n[points]"), "map.toml:8: sensors"),
+    ],
+)
+def test_a_wrong_heading_is_refused_with_its_line(tmp_path, change, message):
+    found = problems(tmp_path, (HEADER + POINTS).replace(*change))
+    assert any(line.startswith(message) for line in found), found
