@@ -1,0 +1,278 @@
+"""Operative or not, and the status of every connector (OCPP 2.0.1 block G; 1.6 chapter 3).
+
+Three levels are stored apart: station, EVSE, connector. What is inoperative at any of them is
+inoperative (2.0.1 G03.FR.07). A change that meets a running transaction waits for its end;
+what else lies in its scope is inoperative at once (2.0.1 G04.FR.06).
+
+Statuses are levels too: after every step the present ones are compared with what the CSMS was
+told last, and the differences are told. What changes while offline and changes back is never
+told; what differs after a reconnect is. A CSMS that accepts the station anew is told everything
+(2.0.1 B01.FR.05).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from agent.core import variables
+from agent.core.effects import Done, Reply, StatusReported, Verdict
+from agent.core.events import (
+    AvailabilityRequested,
+    BootAnswered,
+    Event,
+    LinkDown,
+    LinkUp,
+    MessageFailed,
+    PowerUp,
+    Registered,
+    StatusAcknowledged,
+    TransactionClosed,
+)
+from agent.core.states import Active, Authorized, Ending, Evse, Finished, Resuming
+from agent.core.turn import Context, Turn
+from agent.core.values import (
+    ChargingState,
+    ConnectorStatus,
+    RegistrationStatus,
+    SessionPhase,
+    Value,
+)
+
+STATION = "station"
+
+Key = tuple[int, int]
+"""EVSE and connector; (0, 0) is the station."""
+
+
+class Availability(Value, frozen=True):
+    """The slice of this block.
+
+    Attributes:
+        inoperative: scopes that are switched off: "station", "1", "1.2".
+        scheduled: scopes that will be, once their transactions are over.
+        told: the status last told on this link, by connector.
+        acknowledged: the status the CSMS knows, by connector.
+        failed: connectors whose status is told for the second time, after an error or no
+            answer; a third time would go on for ever.
+        outage_from_s: when the link was lost, monotonic seconds; None while it is up.
+        restates: the spoken version asks for every status after a long outage.
+    """
+
+    inoperative: frozenset[str] = frozenset()
+    scheduled: frozenset[str] = frozenset()
+    told: Mapping[Key, ConnectorStatus] = {}
+    acknowledged: Mapping[Key, ConnectorStatus] = {}
+    failed: frozenset[Key] = frozenset()
+    outage_from_s: float | None = None
+    restates: bool = False
+
+
+def scope(evse_id: int | None, connector_id: int | None) -> str:
+    """Return the name of a level."""
+    if not evse_id:
+        return STATION
+    return f"{evse_id}.{connector_id}" if connector_id else str(evse_id)
+
+
+def is_operative(state: Availability, evse: Evse, connector_id: int) -> bool:
+    """Tell whether a connector is operative at all levels.
+
+    What is scheduled spares only the connector with the transaction that it waits for.
+    """
+    evse_id = evse.spec.evse_id
+    levels = {STATION, scope(evse_id, None), scope(evse_id, connector_id)}
+    is_busy = evse.transaction is not None and connector_id == evse.inputs.connector_id
+    return not levels & (state.inoperative if is_busy else state.inoperative | state.scheduled)
+
+
+def operative_evses(state: Availability, evses: Mapping[int, Evse]) -> frozenset[int]:
+    """Return the EVSEs where charging may begin: the connector in use is operative."""
+    return frozenset(
+        evse_id
+        for evse_id, evse in evses.items()
+        if is_operative(state, evse, evse.inputs.connector_id)
+    )
+
+
+def step(state: Availability, event: Event, context: Context) -> Turn[Availability]:
+    """Advance availability by one event."""
+    match event:
+        case PowerUp():
+            kept = Availability(inoperative=state.inoperative, scheduled=state.scheduled)
+            return Turn(_executed(kept, context))
+        case AvailabilityRequested():
+            return _requested(state, event, context)
+        case TransactionClosed():
+            return Turn(_executed(state, context))
+        case LinkUp(restates_status=restates):
+            return Turn(replace(state, restates=restates))
+        case LinkDown():
+            if state.outage_from_s is not None:
+                return Turn(state)
+            now_s = context.now.monotonic_s
+            kept = replace(state, told=state.acknowledged, failed=frozenset())
+            return Turn(replace(kept, outage_from_s=now_s))
+        case BootAnswered(status=RegistrationStatus.ACCEPTED):
+            return Turn(replace(state, told={}, acknowledged={}))
+        case Registered():
+            return Turn(_registered(state, context))
+        case StatusAcknowledged(status=status):
+            return Turn(_acknowledged(state, status))
+        case MessageFailed(message=StatusReported(status=status)):
+            return Turn(_failed(state, status))
+        case _:
+            return Turn(state)
+
+
+def _acknowledged(state: Availability, status: ConnectorStatus) -> Availability:
+    key = (status.evse_id, status.connector_id)
+    acknowledged = {**state.acknowledged, key: status}
+    return replace(state, acknowledged=acknowledged, failed=state.failed - {key})
+
+
+def _failed(state: Availability, status: ConnectorStatus) -> Availability:
+    """Forget that a status was told, so that the present one is told once more (1.6 3.5)."""
+    key = (status.evse_id, status.connector_id)
+    if key in state.failed:
+        return state
+    told = {other: item for other, item in state.told.items() if other != key}
+    if key in state.acknowledged:
+        told[key] = state.acknowledged[key]
+    return replace(state, told=told, failed=state.failed | {key})
+
+
+def _registered(state: Availability, context: Context) -> Availability:
+    since = state.outage_from_s
+    threshold = context.settings.integer(variables.OFFLINE_THRESHOLD)
+    is_long = since is not None and context.now.monotonic_s - since > threshold
+    if state.restates and is_long:
+        state = replace(state, told={}, acknowledged={})
+    return replace(state, outage_from_s=None)
+
+
+# --- changing ---
+
+
+def _requested(
+    state: Availability, event: AvailabilityRequested, context: Context
+) -> Turn[Availability]:
+    affected = [
+        evse
+        for evse_id, evse in context.evses.items()
+        if not event.evse_id or evse_id == event.evse_id
+    ]
+    if not affected or not _is_connector(event, affected[0]):
+        done = Done(Verdict.REJECTED, "UnknownEvse")
+        return Turn(state, (Reply(event.request_id, done),))
+    name = scope(event.evse_id, event.connector_id)
+    verdict = Verdict.ACCEPTED
+    if event.operative:
+        state = replace(
+            state, inoperative=state.inoperative - {name}, scheduled=state.scheduled - {name}
+        )
+    elif name not in state.inoperative:
+        state = _executed(replace(state, scheduled=state.scheduled | {name}), context)
+        verdict = Verdict.SCHEDULED if name in state.scheduled else Verdict.ACCEPTED
+    return Turn(state, (Reply(event.request_id, Done(verdict)),))
+
+
+def _is_connector(event: AvailabilityRequested, evse: Evse) -> bool:
+    """Tell whether the request names no connector, or one that exists."""
+    if not event.connector_id:
+        return True
+    return bool(event.evse_id) and 1 <= event.connector_id <= evse.spec.connectors
+
+
+def _executed(state: Availability, context: Context) -> Availability:
+    """Execute what is scheduled as far as no transaction stands in its way."""
+    busy = {
+        name
+        for evse_id, evse in context.evses.items()
+        if evse.transaction is not None
+        for name in (
+            STATION,
+            scope(evse_id, None),
+            scope(evse_id, evse.transaction.connector_id),
+        )
+    }
+    done = state.scheduled - busy
+    if not done:
+        return state
+    return replace(
+        state, inoperative=state.inoperative | done, scheduled=state.scheduled - done
+    )
+
+
+# --- telling ---
+
+
+def phase(evse: Evse) -> SessionPhase:
+    """Return where the session stands, as far as everybody may know."""
+    match evse.session:
+        case Active(transaction=transaction):
+            return {
+                ChargingState.CHARGING: SessionPhase.CHARGING,
+                ChargingState.SUSPENDED_EV: SessionPhase.SUSPENDED_EV,
+                ChargingState.SUSPENDED_EVSE: SessionPhase.SUSPENDED_EVSE,
+                ChargingState.EV_CONNECTED: SessionPhase.PREPARING,
+                ChargingState.IDLE: SessionPhase.FINISHING,
+            }[transaction.charging_state]
+        case Authorized():
+            return SessionPhase.PREPARING
+        case Ending() | Resuming() | Finished():
+            return SessionPhase.FINISHING
+        case _:
+            return SessionPhase.PREPARING if evse.inputs.is_plugged else SessionPhase.FREE
+
+
+def statuses(
+    state: Availability, evses: Mapping[int, Evse], *, storage_ok: bool, is_closing: bool
+) -> Iterator[ConnectorStatus]:
+    """Yield the present status of the station and of every connector.
+
+    Args:
+        storage_ok: False shows every connector as faulted: nothing can be billed.
+        is_closing: a reset pends; what is free is not available any more.
+    """
+    storage_fault = None if storage_ok else "InternalError"
+    info = "" if storage_ok else "storage cannot write"
+    station_on = STATION not in state.inoperative and not is_closing
+    yield ConnectorStatus(
+        0, 0, False, SessionPhase.FREE, station_on, fault=storage_fault, info=info
+    )
+    for evse_id, evse in evses.items():
+        blocking = evse.inputs.blocking
+        fault = blocking.fault.value if blocking else storage_fault
+        for connector_id in range(1, evse.spec.connectors + 1):
+            is_used = connector_id == evse.inputs.connector_id
+            is_open = is_operative(state, evse, connector_id)
+            current = phase(evse) if is_used else SessionPhase.FREE
+            is_busy = evse.transaction is not None and is_used
+            yield ConnectorStatus(
+                evse_id=evse_id,
+                connector_id=connector_id,
+                is_plugged=is_used and evse.inputs.is_plugged,
+                phase=current,
+                is_operative=is_busy or (is_open and not is_closing),
+                fault=fault,
+                info=(blocking.info if blocking else info)[:50],
+            )
+
+
+def observed(
+    state: Availability, present: Iterator[ConnectorStatus], context: Context
+) -> tuple[Availability, tuple[StatusReported, ...]]:
+    """Tell what differs from what the CSMS was told; nothing while it does not listen."""
+    if not context.is_online:
+        return state, ()
+    told = dict(state.told)
+    reports: list[StatusReported] = []
+    for status in present:
+        key = (status.evse_id, status.connector_id)
+        previous = told.get(key)
+        if previous != status:
+            reports.append(StatusReported(status, previous, context.now))
+            told[key] = status
+    if not reports:
+        return state, ()
+    return replace(state, told=told), tuple(reports)

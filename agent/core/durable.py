@@ -1,0 +1,213 @@
+"""What of the station must survive a power cut, as rows, and how it comes back.
+
+A slice is a mapping from a row's key to its value. What is not here is learned anew: plugs
+and contactors from the hardware, the registration from the CSMS.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from agent.core import variables
+from agent.core.authorization import Authorization, CacheEntry
+from agent.core.availability import Availability
+from agent.core.connection import Connection
+from agent.core.effects import Delivery
+from agent.core.outbox import Entry, Outbox
+from agent.core.provisioning import Provisioning
+from agent.core.session import durable
+from agent.core.states import DurableSession, Evse, Idle
+from agent.core.station import Station
+from agent.core.timebase import EARLIEST_WALL_S, Timebase
+from agent.core.values import BootReason, EvseSpec, StationInfo, Value
+from agent.core.variables import Settings
+
+
+class AvailabilityRow(Value, frozen=True):
+    """Scopes that are, or will be, inoperative; sorted."""
+
+    inoperative: tuple[str, ...] = ()
+    scheduled: tuple[str, ...] = ()
+
+
+class BootRow(Value, frozen=True):
+    """What the next boot must know of this one."""
+
+    boot: int = 0
+    intended: BootReason | None = None
+    machine: str = ""
+    floor_s: float = EARLIEST_WALL_S
+
+
+SLICES: Final[Mapping[str, Any]] = {
+    "session": DurableSession,
+    "delivery": Delivery,
+    "setting": tuple[str, str],
+    "cache": CacheEntry,
+    "availability": AvailabilityRow,
+    "boot": BootRow,
+}
+
+Rows = Mapping[str, Mapping[str, object]]
+
+
+def rows(station: Station) -> Rows:
+    """Return everything durable: slice, key, value.
+
+    The mappings of large slices are the station's own objects: an unchanged slice is
+    recognized by identity.
+    """
+    kept = station.availability
+    sessions = {
+        str(evse_id): session
+        for evse_id, evse in station.evses.items()
+        if (session := durable(evse.session)) is not None
+    }
+    boot = BootRow(
+        boot=station.timebase.boot,
+        intended=station.provisioning.intended,
+        machine=station.provisioning.machine,
+        floor_s=station.timebase.floor_s,
+    )
+    return {
+        "session": sessions,
+        "delivery": station.outbox.deliveries,
+        "setting": station.settings.changed,
+        "cache": station.authorization.cache,
+        "availability": {
+            "state": AvailabilityRow(
+                tuple(sorted(kept.inoperative)), tuple(sorted(kept.scheduled))
+            )
+        },
+        "boot": {"state": boot},
+    }
+
+
+def changed(before: Rows, after: Rows) -> list[tuple[str, str, bytes | None]]:
+    """Return the rows to write and, with None, to delete: slice, key, JSON."""
+    found: list[tuple[str, str, bytes | None]] = []
+    for name, present in after.items():
+        past = before.get(name, {})
+        if past is present:
+            continue
+        found += [
+            (name, key, msgspec.json.encode(value))
+            for key, value in present.items()
+            if past.get(key) is not value and past.get(key) != value
+        ]
+        found += [(name, key, None) for key in past if key not in present]
+    return found
+
+
+def boot_row(stored: Mapping[str, Mapping[str, bytes]]) -> BootRow:
+    """Return what the last boot left, or the beginning of all boots."""
+    row: BootRow | None = _decoded(stored, "boot")[0].get("state")
+    return row or BootRow()
+
+
+def restored(
+    stored: Mapping[str, Mapping[str, bytes]],
+    entries: Iterable[Entry],
+    *,
+    info: StationInfo,
+    specs: tuple[EvseSpec, ...],
+    profiles: int,
+    factory: Mapping[str, str],
+) -> Station:
+    """Return the station as it was left, before its first event.
+
+    Args:
+        stored: rows as JSON, by slice and key; slices that nobody knows are ignored.
+        entries: the queued records, in order of delivery.
+        profiles: how many network profiles the configuration names.
+        factory: settings of the configuration, canonical name to canonical value.
+
+    Rows that cannot be read are left out; `unreadable` names them.
+    """
+
+    def slice_of(name: str) -> dict[str, Any]:
+        return _decoded(stored, name)[0]
+
+    sessions = slice_of("session")
+    evses = {
+        spec.evse_id: Evse(spec, session=sessions.get(str(spec.evse_id), Idle()))
+        for spec in specs
+    }
+    boot, kept = boot_row(stored), slice_of("availability").get("state", AvailabilityRow())
+    queued = tuple(entries)
+    settings = Settings(
+        factory=dict(factory),
+        changed=slice_of("setting"),
+        derived=derived(info, specs),
+    )
+    return Station(
+        info=info,
+        specs=specs,
+        connection=Connection(profiles),
+        evses=evses,
+        settings=settings,
+        timebase=Timebase(boot=boot.boot, floor_s=boot.floor_s),
+        provisioning=Provisioning(intended=boot.intended, machine=boot.machine),
+        authorization=Authorization(cache=slice_of("cache")),
+        availability=Availability(
+            inoperative=frozenset(kept.inoperative), scheduled=frozenset(kept.scheduled)
+        ),
+        outbox=Outbox(
+            entries=queued,
+            next_id=queued[-1].record_id + 1 if queued else 1,
+            deliveries=slice_of("delivery"),
+            offline_up_to=queued[-1].record_id if queued else 0,
+        ),
+    )
+
+
+def unreadable(stored: Mapping[str, Mapping[str, bytes]]) -> list[str]:
+    """Return the rows that no longer are what they should be, as `slice/key`."""
+    return [f"{name}/{key}" for name in SLICES for key in _decoded(stored, name)[1]]
+
+
+def _decoded(
+    stored: Mapping[str, Mapping[str, bytes]], name: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of a slice, and the keys of those that cannot be read."""
+    decoder = msgspec.json.Decoder(SLICES[name])
+    values: dict[str, Any] = {}
+    broken: list[str] = []
+    for key, raw in stored.get(name, {}).items():
+        try:
+            value = decoder.decode(raw)
+        except msgspec.DecodeError:
+            broken.append(key)
+            continue
+        if name == "setting" and not _is_setting(key, value[0]):
+            broken.append(key)
+            continue
+        values[key] = value
+    return values, broken
+
+
+def _is_setting(name: str, text: str) -> bool:
+    """Tell whether a value is still one that its setting may hold.
+
+    Another release may have allowed more, or had settings that this one does not know. The
+    row stays where it is, for the day on which that release comes back.
+    """
+    variable = variables.by_name(name)
+    return variable is not None and variables.checked(variable, text) == text
+
+
+def derived(info: StationInfo, specs: tuple[EvseSpec, ...]) -> dict[str, str]:
+    """Return the settings that the station computes."""
+    connectors = sum(spec.connectors for spec in specs)
+    return {
+        variables.MODEL.name: info.model,
+        variables.VENDOR.name: info.vendor,
+        variables.SERIAL_NUMBER.name: info.serial_number or "",
+        variables.FIRMWARE_VERSION.name: info.firmware_version or "",
+        variables.IDENTITY.name: info.identity,
+        variables.SECURITY_PROFILE.name: "0",
+        variables.ACTIVE_PROFILE.name: "0",
+        variables.CONNECTORS.name: str(connectors),
+        variables.FEATURE_PROFILES.name: "Core",
+    }

@@ -1,0 +1,327 @@
+"""What a turn of the core leaves to be told: records, messages, replies and asks.
+
+* A **record** must reach the CSMS whatever happens. It is written in the same commit as the
+  state that caused it and encoded when its turn to be sent comes, in the protocol version
+  that is spoken then.
+* A **message** is worth sending only now; it is dropped when the link is down.
+* A **reply** is the outcome of a request that came in.
+* An **ask** is work for the shell around the core.
+
+What the hardware should be doing is no effect: see agent.core.targets.
+"""
+
+import enum
+
+from agent.core.values import (
+    BootReason,
+    ChargingState,
+    ConnectorStatus,
+    IdToken,
+    Sample,
+    Stamp,
+    StopReason,
+    Trigger,
+    Value,
+)
+
+# --- records ---
+
+
+class TransactionStarted(Value, frozen=True, tag="started", tag_field="record"):
+    """A transaction began: authorized and connected (OCPP 2.0.1 E02, E03).
+
+    Attributes:
+        seq_no: 0.
+        meter_start_wh: import register at the start.
+        samples: with context Transaction.Begin, for versions that send them here.
+        remote_start_id: of the request that caused it, None for a local start.
+        offline: it happened without a usable link.
+    """
+
+    transaction_id: str
+    evse_id: int
+    connector_id: int
+    at: Stamp
+    trigger: Trigger
+    charging_state: ChargingState
+    id_token: IdToken
+    meter_start_wh: float
+    samples: tuple[Sample, ...] = ()
+    group: str | None = None
+    remote_start_id: int | None = None
+    offline: bool = False
+    seq_no: int = 0
+
+
+class TransactionUpdated(Value, frozen=True, tag="updated", tag_field="record"):
+    """Something happened within a transaction: a sample, a change of charging state.
+
+    Attributes:
+        charging_state: the state after the event.
+        samples: empty when only the state changed.
+        phases_used: once energy flows on one phase, else None.
+    """
+
+    transaction_id: str
+    evse_id: int
+    connector_id: int
+    seq_no: int
+    at: Stamp
+    trigger: Trigger
+    charging_state: ChargingState
+    samples: tuple[Sample, ...] = ()
+    phases_used: int | None = None
+    remote_start_id: int | None = None
+    offline: bool = False
+
+
+class TransactionEnded(Value, frozen=True, tag="ended", tag_field="record"):
+    """A transaction is over.
+
+    Attributes:
+        id_token: the token that was presented to stop it, None when nobody presented one.
+        meter_stop_wh: import register at the end, never below the start.
+        samples: what the settings want kept for the end, in order of time.
+        charging_s: seconds during which energy flowed, None when unknown.
+    """
+
+    transaction_id: str
+    evse_id: int
+    connector_id: int
+    seq_no: int
+    at: Stamp
+    trigger: Trigger
+    charging_state: ChargingState
+    stop_reason: StopReason
+    meter_stop_wh: float
+    id_token: IdToken | None = None
+    samples: tuple[Sample, ...] = ()
+    charging_s: float | None = None
+    offline: bool = False
+
+
+class MeterSampled(Value, frozen=True, tag="sampled", tag_field="record"):
+    """Clock-aligned values outside a transaction (1.6 and 2.0.1 MeterValues)."""
+
+    evse_id: int
+    connector_id: int
+    sample: Sample
+
+
+class SecurityEvent(Value, frozen=True, tag="security", tag_field="record"):
+    """A security event; `critical` ones are sent, the others only logged.
+
+    Attributes:
+        type: name of the event, at most 50 characters.
+        tech_info: at most 255 characters.
+    """
+
+    type: str
+    at: Stamp
+    tech_info: str = ""
+
+
+TransactionRecord = TransactionStarted | TransactionUpdated | TransactionEnded
+Record = (
+    TransactionStarted | TransactionUpdated | TransactionEnded | MeterSampled | SecurityEvent
+)
+
+
+class Delivery(Value, frozen=True):
+    """How far the CSMS knows a transaction; kept until its last record is delivered.
+
+    Attributes:
+        started: its first record, kept because 1.6 may have to repeat it.
+        remote_id: the number the CSMS gave it in 1.6, None without one.
+        is_start_lost: the CSMS refused the start for good (1.6: tell the rest as -1).
+    """
+
+    started: TransactionStarted
+    remote_id: int | None = None
+    is_start_lost: bool = False
+
+
+class Report(Value, frozen=True):
+    """Keep this record and deliver it.
+
+    Attributes:
+        record_id: order of delivery; grows, unique among the queued ones.
+    """
+
+    record_id: int
+    record: Record
+
+
+class Forget(Value, frozen=True):
+    """The record is delivered, or need not be any more; deleting may wait for a commit."""
+
+    record_id: int
+
+
+class SetAside(Value, frozen=True):
+    """The CSMS keeps refusing the record: keep it out of the way, with the reason."""
+
+    record_id: int
+    note: str
+
+
+# --- messages ---
+
+
+class BootReported(Value, frozen=True):
+    """Introduce the station (BootNotification)."""
+
+    reason: BootReason
+
+
+class HeartbeatSent(Value, frozen=True):
+    """Show life and ask for the time (Heartbeat)."""
+
+
+class AuthorizationWanted(Value, frozen=True):
+    """Ask the CSMS about a token (Authorize)."""
+
+    evse_id: int
+    id_token: IdToken
+
+
+class StatusReported(Value, frozen=True):
+    """Tell the status of one connector (StatusNotification).
+
+    Attributes:
+        previous: what was last acknowledged for this connector, None when nothing was.
+    """
+
+    status: ConnectorStatus
+    previous: ConnectorStatus | None
+    at: Stamp
+
+
+class DataTransferSent(Value, frozen=True):
+    """Pass a vendor's data to the CSMS; the answer goes to the local request.
+
+    Attributes:
+        request_id: of the local request that wants the answer.
+    """
+
+    request_id: int
+    vendor_id: str
+    message_id: str | None = None
+    data: str | None = None
+
+
+Message = BootReported | HeartbeatSent | AuthorizationWanted | StatusReported | DataTransferSent
+
+# --- replies ---
+
+
+class Verdict(enum.Enum):
+    """Outcome of a request in the domain's words; adapters choose the version's."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    SCHEDULED = "scheduled"
+    NOT_SUPPORTED = "not supported"
+    UNKNOWN_EVSE = "unknown EVSE"
+    FAILED = "failed"
+
+
+class Done(Value, frozen=True):
+    """A verdict, with the reason for people and programs.
+
+    Attributes:
+        reason: a 2.0.1 reasonCode, at most 20 characters; empty when there is none.
+        info: for people, at most 500 characters.
+        transaction_id: of the transaction concerned, where the request asks for it.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    info: str = ""
+    transaction_id: str | None = None
+
+
+class SettingStatus(enum.Enum):
+    """What became of one item of a settings request."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    REBOOT_REQUIRED = "reboot required"
+    UNKNOWN = "unknown"
+
+
+class SettingResult(Value, frozen=True):
+    """Result for one setting.
+
+    Attributes:
+        name: canonical name, `Component.Variable`.
+        value: its value as text; None when refused, or when it may not be read.
+        reason: a 2.0.1 reasonCode such as ReadOnly, WriteOnly, InvalidValue, ValueTooHigh.
+    """
+
+    name: str
+    status: SettingStatus
+    value: str | None = None
+    reason: str = ""
+
+
+class SettingsAnswer(Value, frozen=True):
+    """Results in the order of the request."""
+
+    results: tuple[SettingResult, ...]
+
+
+class DataAnswer(Value, frozen=True):
+    """The CSMS's answer to a vendor's data."""
+
+    status: str
+    data: str | None = None
+
+
+Outcome = Done | SettingsAnswer | DataAnswer
+
+
+class Reply(Value, frozen=True):
+    """Answer the request with this id."""
+
+    request_id: int
+    outcome: Outcome
+
+
+# --- asks ---
+
+
+class Restart(Value, frozen=True):
+    """Restart the agent: everything that should survive is on disk."""
+
+    reason: BootReason
+
+
+class CloseLink(Value, frozen=True):
+    """Close the present link; the core decides about the next dial."""
+
+    reason: str
+
+
+class Note(Value, frozen=True):
+    """Something a person should read in the log or on the event stream."""
+
+    kind: str
+    text: str
+    evse_id: int | None = None
+
+
+Effect = (
+    Report
+    | Forget
+    | SetAside
+    | BootReported
+    | HeartbeatSent
+    | AuthorizationWanted
+    | StatusReported
+    | DataTransferSent
+    | Reply
+    | Restart
+    | CloseLink
+    | Note
+)

@@ -1,0 +1,535 @@
+"""Everything that can happen to the station, named as past participles, by source.
+
+Events from hardware are levels: they tell the present state and may repeat. Requests carry
+a `request_id` and are answered by exactly one `Reply` with the same id. Raised events are
+how the blocks of the core speak to each other within one turn.
+"""
+
+import enum
+
+from agent.core.effects import Message
+from agent.core.values import (
+    BootReason,
+    ConnectorStatus,
+    EvseCapabilities,
+    IdToken,
+    MeterReading,
+    RegistrationStatus,
+    Sample,
+    StopReason,
+    TokenInfo,
+    Trigger,
+    Value,
+)
+from hal.types import Fault, PilotState
+
+# --- the shell ---
+
+
+class PowerUp(Value, frozen=True):
+    """The first event of every boot.
+
+    Attributes:
+        cause: why the station started; what was left on disk by an intended reset wins.
+        machine: id of the machine's boot, to tell a power cut from a restarted agent.
+    """
+
+    cause: BootReason = BootReason.POWER_UP
+    machine: str = ""
+
+
+class DeadlinePassed(Value, frozen=True):
+    """The instant that `deadline(station)` named has come."""
+
+
+class StorageFailed(Value, frozen=True):
+    """A commit did not reach the disk; what it held stays in memory and is tried again."""
+
+    reason: str
+
+
+class StorageRecovered(Value, frozen=True):
+    """A commit reached the disk again."""
+
+
+# --- hardware ---
+
+
+class EvseDetected(Value, frozen=True):
+    """A driver found its device."""
+
+    evse_id: int
+    capabilities: EvseCapabilities
+
+
+class PilotChanged(Value, frozen=True):
+    """The control pilot settled."""
+
+    evse_id: int
+    pilot: PilotState
+    connector_id: int = 1
+
+
+class OutletChanged(Value, frozen=True):
+    """The contactor's mirror contact."""
+
+    evse_id: int
+    closed: bool
+
+
+class CableChanged(Value, frozen=True):
+    """The plugged cable's rating in A, None without one or with a fixed cable."""
+
+    evse_id: int
+    ampacity_a: float | None
+
+
+class MeterRead(Value, frozen=True):
+    """A plausible reading."""
+
+    evse_id: int
+    reading: MeterReading
+
+
+class MeterFailed(Value, frozen=True):
+    """A poll brought no plausible reading."""
+
+    evse_id: int
+    reason: str
+
+
+class FaultRaised(Value, frozen=True):
+    """Hardware found a fault."""
+
+    evse_id: int
+    fault: Fault
+    info: str = ""
+
+
+class FaultCleared(Value, frozen=True):
+    """The fault is over."""
+
+    evse_id: int
+    fault: Fault
+
+
+class TokenPresented(Value, frozen=True):
+    """Somebody presented a token; `evse_id` is None for a reader of the whole station."""
+
+    id_token: IdToken
+    evse_id: int | None = None
+
+
+# --- the link ---
+
+
+class LinkUp(Value, frozen=True):
+    """The CSMS accepted the connection.
+
+    Attributes:
+        profile: index of the network profile in the configuration.
+        subprotocol: "ocpp1.6" or "ocpp2.0.1", as negotiated.
+        restates_status: the version asks for every status after a long outage
+            (2.0.1 B04.FR.01), not only for those that changed.
+    """
+
+    profile: int
+    subprotocol: str
+    url: str
+    security_profile: int
+    restates_status: bool = False
+
+
+class LinkDown(Value, frozen=True):
+    """The connection is gone."""
+
+    reason: str
+
+
+class DialRefusal(enum.Enum):
+    """Why a dial failed, as far as it changes what to do next."""
+
+    UNREACHABLE = "unreachable"
+    CREDENTIALS = "credentials refused"
+    UNKNOWN_STATION = "unknown station"
+    SUBPROTOCOL = "no common subprotocol"
+    BUSY = "server asks to come later"
+
+
+class DialFailed(Value, frozen=True):
+    """A dial brought no link.
+
+    Attributes:
+        retry_after_s: what the server asked for, None when it did not.
+    """
+
+    profile: int
+    refusal: DialRefusal
+    reason: str
+    retry_after_s: float | None = None
+
+
+class LinkHeld(Value, frozen=True):
+    """Somebody at the station holds the link down, or releases it."""
+
+    held: bool
+
+
+# --- answers of the CSMS ---
+
+
+class BootAnswered(Value, frozen=True):
+    """Answer to BootReported.
+
+    Attributes:
+        interval_s: as sent, not yet clamped.
+        csms_wall_s: the CSMS's clock in UTC seconds, None when unusable.
+    """
+
+    status: RegistrationStatus
+    interval_s: int
+    csms_wall_s: float | None
+
+
+class HeartbeatAnswered(Value, frozen=True):
+    """Answer to HeartbeatSent."""
+
+    csms_wall_s: float | None
+
+
+class AuthorizationAnswered(Value, frozen=True):
+    """Answer to AuthorizationWanted."""
+
+    evse_id: int
+    id_token: IdToken
+    info: TokenInfo
+
+
+class StatusAcknowledged(Value, frozen=True):
+    """The CSMS knows this status now."""
+
+    status: ConnectorStatus
+
+
+class MessageFailed(Value, frozen=True):
+    """A message got an error, no answer in time, or an unusable answer."""
+
+    message: Message
+    reason: str
+
+
+class TransactionAcknowledged(Value, frozen=True):
+    """The CSMS knows the transaction, and may have learned us something.
+
+    Attributes:
+        remote_id: the number the CSMS gave it (1.6), None when it gives none.
+        id_token: the token that `info` is about; None means the starting token.
+        info: verdict on that token, None when the answer has none.
+    """
+
+    transaction_id: str
+    remote_id: int | None = None
+    id_token: IdToken | None = None
+    info: TokenInfo | None = None
+
+
+class RecordDelivered(Value, frozen=True):
+    """The CSMS has the record, or its version has no message for it."""
+
+    record_id: int
+
+
+class RecordFailed(Value, frozen=True):
+    """The CSMS refused the record or let it time out while the link stayed up."""
+
+    record_id: int
+    reason: str
+
+
+# --- requests, from the CSMS or from a local client ---------------------------------------
+
+
+class Origin(enum.Enum):
+    """Who asks."""
+
+    CSMS = "CSMS"
+    LOCAL = "local"
+
+
+class RemoteStartRequested(Value, frozen=True):
+    """Start a transaction for this token (OCPP 2.0.1 F01, F02).
+
+    Attributes:
+        evse_id: None lets the station choose.
+        remote_start_id: None in 1.6.
+    """
+
+    request_id: int
+    id_token: IdToken
+    evse_id: int | None = None
+    remote_start_id: int | None = None
+    group: str | None = None
+
+
+class RemoteStopRequested(Value, frozen=True):
+    """Stop this transaction; named by our id, or by the CSMS's number (1.6)."""
+
+    request_id: int
+    transaction_id: str | None = None
+    remote_id: int | None = None
+
+
+class ResetKind(enum.Enum):
+    """How to treat running transactions."""
+
+    IMMEDIATE = "immediate"  # 2.0.1 Immediate, 1.6 Hard: end them, wait shortly
+    GRACEFUL = "graceful"  # 1.6 Soft: end them, wait for the CSMS's answers
+    ON_IDLE = "on idle"  # 2.0.1 OnIdle: wait until they end by themselves
+
+
+class ResetRequested(Value, frozen=True):
+    """Restart the station, or one EVSE (which this station cannot)."""
+
+    request_id: int
+    kind: ResetKind
+    evse_id: int | None = None
+    origin: Origin = Origin.CSMS
+
+
+class SettingsReadRequested(Value, frozen=True):
+    """Read settings by canonical name; an empty tuple means all readable ones."""
+
+    request_id: int
+    names: tuple[str, ...] = ()
+
+
+class SettingsWriteRequested(Value, frozen=True):
+    """Write settings by canonical name, in order; items do not depend on each other."""
+
+    request_id: int
+    items: tuple[tuple[str, str], ...]
+    origin: Origin = Origin.CSMS
+
+
+class AvailabilityRequested(Value, frozen=True):
+    """Make a part of the station operative or inoperative; both ids None: the station."""
+
+    request_id: int
+    operative: bool
+    evse_id: int | None = None
+    connector_id: int | None = None
+
+
+class CacheClearRequested(Value, frozen=True):
+    """Empty the authorization cache (C11)."""
+
+    request_id: int
+
+
+class ChargingProfileOffered(Value, frozen=True):
+    """The CSMS offers a charging profile for an EVSE; 0 is the station."""
+
+    request_id: int
+    evse_id: int
+
+
+class DataTransferRequested(Value, frozen=True):
+    """A local client wants vendor data passed to the CSMS."""
+
+    request_id: int
+    vendor_id: str
+    message_id: str | None = None
+    data: str | None = None
+
+
+class DataTransferAnswered(Value, frozen=True):
+    """The CSMS answered vendor data."""
+
+    request_id: int
+    status: str
+    data: str | None = None
+
+
+Request = (
+    RemoteStartRequested
+    | RemoteStopRequested
+    | ResetRequested
+    | SettingsReadRequested
+    | SettingsWriteRequested
+    | AvailabilityRequested
+    | CacheClearRequested
+    | ChargingProfileOffered
+    | DataTransferRequested
+)
+
+
+class SecurityEventRaised(Value, frozen=True):
+    """Something relevant to security happened outside the core."""
+
+    type: str
+    tech_info: str = ""
+
+
+# --- raised by blocks for one another ---
+
+
+class TokenAccepted(Value, frozen=True):
+    """A token may charge at this EVSE.
+
+    Attributes:
+        remote_start_id: of the remote start that presented it.
+        is_remote: it came from the CSMS.
+    """
+
+    evse_id: int
+    id_token: IdToken
+    group: str | None = None
+    remote_start_id: int | None = None
+    is_remote: bool = False
+
+
+class RemoteTokenOffered(Value, frozen=True):
+    """A remote start's token has to be authorized like a local one."""
+
+    evse_id: int
+    id_token: IdToken
+    group: str | None = None
+    remote_start_id: int | None = None
+
+
+class SampleTaken(Value, frozen=True):
+    """A sample of a running transaction is due.
+
+    Attributes:
+        is_told: it goes to the CSMS now; otherwise it is kept for the end only.
+    """
+
+    evse_id: int
+    sample: Sample
+    trigger: Trigger
+    is_told: bool
+
+
+class StopGranted(Value, frozen=True):
+    """The transaction of this EVSE should end.
+
+    Attributes:
+        id_token: who stops it, None when nobody presented a token.
+    """
+
+    evse_id: int
+    reason: StopReason
+    trigger: Trigger
+    id_token: IdToken | None = None
+
+
+class AuthorizationWithdrawn(Value, frozen=True):
+    """The authorization that waited for a vehicle is void."""
+
+    evse_id: int
+
+
+class TokenRejected(Value, frozen=True):
+    """The CSMS refuses the token of a running transaction."""
+
+    evse_id: int
+    transaction_id: str
+    info: TokenInfo
+
+
+class Registered(Value, frozen=True):
+    """The CSMS accepted the station on this link."""
+
+
+class TransactionOpened(Value, frozen=True):
+    """A transaction began at this EVSE."""
+
+    evse_id: int
+
+
+class TransactionClosed(Value, frozen=True):
+    """The transaction of this EVSE is over."""
+
+    evse_id: int
+
+
+class TokenLearned(Value, frozen=True):
+    """The CSMS told about a token, wherever it said so: the cache takes note."""
+
+    id_token: IdToken
+    info: TokenInfo
+
+
+class SettingChanged(Value, frozen=True):
+    """A setting has a new value."""
+
+    name: str
+
+
+class IntervalLearned(Value, frozen=True):
+    """The CSMS wants heartbeats at this interval, seconds, already within bounds."""
+
+    interval_s: int
+
+
+class StopsWanted(Value, frozen=True):
+    """Every transaction should end."""
+
+    reason: StopReason
+    trigger: Trigger
+
+
+class TimeLearned(Value, frozen=True):
+    """The CSMS told the time, UTC seconds."""
+
+    csms_wall_s: float
+
+
+Raised = (
+    TokenAccepted
+    | RemoteTokenOffered
+    | SampleTaken
+    | StopGranted
+    | AuthorizationWithdrawn
+    | TokenRejected
+    | Registered
+    | TransactionOpened
+    | TransactionClosed
+    | TokenLearned
+    | SettingChanged
+    | IntervalLearned
+    | StopsWanted
+    | TimeLearned
+)
+
+Event = (
+    PowerUp
+    | DeadlinePassed
+    | StorageFailed
+    | StorageRecovered
+    | EvseDetected
+    | PilotChanged
+    | OutletChanged
+    | CableChanged
+    | MeterRead
+    | MeterFailed
+    | FaultRaised
+    | FaultCleared
+    | TokenPresented
+    | LinkUp
+    | LinkDown
+    | DialFailed
+    | LinkHeld
+    | BootAnswered
+    | HeartbeatAnswered
+    | AuthorizationAnswered
+    | StatusAcknowledged
+    | MessageFailed
+    | TransactionAcknowledged
+    | RecordDelivered
+    | RecordFailed
+    | Request
+    | DataTransferAnswered
+    | SecurityEventRaised
+    | Raised
+)

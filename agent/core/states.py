@@ -1,0 +1,205 @@
+"""What the core knows of each EVSE: the hardware's latest word, and where its session stands.
+
+The session of an EVSE is in exactly one of these states; each carries what only it needs.
+
+    Idle ──authorized──► Authorized ──connected──► Active ──stopped──► Ending ──► Finished
+     ▲  └───────────────authorized while connected──┘  ▲                            │
+     └──────unplugged / timeout──────────────────┘  Resuming (after a power cut)    │
+     ▲                                                                              │
+     └──────────────────────────────unplugged───────────────────────────────────────┘
+
+`Active`, `Ending` and `Resuming` hold a transaction and are durable; the others are
+re-established from the hardware's reports after a restart.
+"""
+
+from agent.core.values import (
+    ChargingState,
+    EvseCapabilities,
+    EvseSpec,
+    IdToken,
+    MeterReading,
+    Sample,
+    Stamp,
+    StopReason,
+    Trigger,
+    Value,
+)
+from hal.types import PLUGGED_STATES, READY_STATES, Fault, PilotState
+
+READING_FRESH_S = 10.0
+"""A reading older than this is neither billed nor sampled (hardware reference 1.5, rule 3)."""
+
+WARNINGS = frozenset({Fault.READER_FAILURE})
+"""Faults that do not prevent charging."""
+
+GRACE_S = {
+    Fault.OVER_VOLTAGE: 60.0,
+    Fault.UNDER_VOLTAGE: 60.0,
+    Fault.HIGH_TEMPERATURE: 60.0,
+    Fault.COMMUNICATION_FAULT: 60.0,
+}
+"""How long a fault may pause a transaction before it ends it; other faults end it at once."""
+
+
+class ActiveFault(Value, frozen=True):
+    """A fault that hardware reported and has not cleared."""
+
+    fault: Fault
+    since: Stamp
+    info: str = ""
+
+
+class Inputs(Value, frozen=True):
+    """The hardware's latest word about one EVSE.
+
+    Attributes:
+        pilot: None until the controller has spoken.
+        plugged_at: when the present vehicle was connected, None without one.
+        is_closed: mirror contact; None until the controller has spoken.
+        outlet_at: when `is_closed` last changed.
+        cable_a: rating of the plugged cable, None without one or with a fixed cable.
+        reading: the last plausible reading, held while the meter fails.
+        is_meter_failing: the latest poll brought no plausible reading.
+    """
+
+    pilot: PilotState | None = None
+    connector_id: int = 1
+    plugged_at: Stamp | None = None
+    is_closed: bool | None = None
+    outlet_at: Stamp | None = None
+    cable_a: float | None = None
+    reading: MeterReading | None = None
+    reading_at: Stamp | None = None
+    is_meter_failing: bool = False
+    faults: tuple[ActiveFault, ...] = ()
+    capabilities: EvseCapabilities | None = None
+
+    @property
+    def is_plugged(self) -> bool:
+        """Whether a vehicle is connected."""
+        return self.pilot in PLUGGED_STATES
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the vehicle asks for energy."""
+        return self.pilot in READY_STATES
+
+    @property
+    def blocking(self) -> ActiveFault | None:
+        """Return the first fault that prevents charging."""
+        return next((item for item in self.faults if item.fault not in WARNINGS), None)
+
+    def fresh_reading(self, now: Stamp) -> MeterReading | None:
+        """Return the reading if it is recent enough to be billed."""
+        if self.reading is None or self.reading_at is None:
+            return None
+        age = now.monotonic_s - self.reading_at.monotonic_s
+        return self.reading if age <= READING_FRESH_S else None
+
+
+class Transaction(Value, frozen=True):
+    """A billable unit, from its durable start to its durable end.
+
+    Attributes:
+        next_seq: sequence number of its next record.
+        charging_state: as last told.
+        offered_since: when it began, or went on after a power cut, in this boot.
+        last_wh, last_at: the register when it was last written down.
+        kept: samples for the end, in order of time, beginning with the first.
+        is_suspended: the CSMS refused its token and it goes on without energy.
+        energy_cap_wh: with a refused token, the register at which energy stops.
+        charging_s: seconds of energy flow before `charging_since`.
+        charging_since: start of the present flow, None while there is none.
+    """
+
+    transaction_id: str
+    evse_id: int
+    connector_id: int
+    id_token: IdToken
+    started_at: Stamp
+    offered_since: Stamp
+    meter_start_wh: float
+    last_wh: float
+    last_at: Stamp
+    charging_state: ChargingState
+    next_seq: int = 1
+    group: str | None = None
+    kept: tuple[Sample, ...] = ()
+    is_suspended: bool = False
+    energy_cap_wh: float | None = None
+    charging_s: float = 0.0
+    charging_since: Stamp | None = None
+
+
+class Idle(Value, frozen=True, tag="idle"):
+    """No authorization and no transaction; a vehicle may be connected."""
+
+
+class Authorized(Value, frozen=True, tag="authorized"):
+    """Somebody may charge here, and the vehicle is still missing (or the meter is).
+
+    Attributes:
+        was_plugged: a vehicle was there meanwhile; when it leaves, the authorization goes
+            with it.
+    """
+
+    id_token: IdToken
+    since: Stamp
+    group: str | None = None
+    remote_start_id: int | None = None
+    is_remote: bool = False
+    was_plugged: bool = False
+
+
+class Active(Value, frozen=True, tag="active"):
+    """A transaction is open."""
+
+    transaction: Transaction
+
+
+class Ending(Value, frozen=True, tag="ending"):
+    """The transaction is decided to end and waits for the contactor and a last reading.
+
+    Attributes:
+        at: the instant that is told as its end.
+        since: when waiting began, in this boot.
+        id_token: who stopped it, None when nobody presented a token.
+        offline: it was decided without a usable link.
+    """
+
+    transaction: Transaction
+    reason: StopReason
+    trigger: Trigger
+    at: Stamp
+    since: Stamp
+    id_token: IdToken | None = None
+    offline: bool = False
+
+
+class Resuming(Value, frozen=True, tag="resuming"):
+    """After a power cut: goes on if the vehicle is still there, else ends."""
+
+    transaction: Transaction
+    since: Stamp
+    reason: StopReason
+
+
+class Finished(Value, frozen=True, tag="finished"):
+    """The transaction is over and its vehicle still connected."""
+
+
+Session = Idle | Authorized | Active | Ending | Resuming | Finished
+DurableSession = Active | Ending | Resuming
+
+
+class Evse(Value, frozen=True):
+    """One EVSE in all: its board entry, the hardware's word, its session."""
+
+    spec: EvseSpec
+    inputs: Inputs = Inputs()
+    session: Session = Idle()
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """Return the open transaction, whatever its session's state."""
+        return getattr(self.session, "transaction", None)

@@ -1,0 +1,335 @@
+"""The station: one immutable value, and the turn that leads to the next.
+
+`step` routes an event through the blocks, and what they raise through the blocks again, until
+all is quiet. No rule about charging stands here: this module only routes and composes.
+`targets` and `deadline` say what the hardware should be doing and when to be woken.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
+
+from agent.core import (
+    authorization,
+    availability,
+    configuration,
+    connection,
+    data_transfer,
+    inputs,
+    metering,
+    outbox,
+    provisioning,
+    remote_control,
+    security,
+    session,
+    smart_charging,
+    timebase,
+    variables,
+)
+from agent.core.authorization import Authorization
+from agent.core.availability import Availability
+from agent.core.connection import Connection
+from agent.core.effects import (
+    Delivery,
+    Effect,
+    MeterSampled,
+    Record,
+    SecurityEvent,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from agent.core.events import (
+    Event,
+    LinkUp,
+    MeterFailed,
+    MeterRead,
+    PowerUp,
+    StorageFailed,
+    StorageRecovered,
+    TimeLearned,
+)
+from agent.core.metering import Metering
+from agent.core.outbox import Outbox
+from agent.core.provisioning import Provisioning
+from agent.core.states import Evse
+from agent.core.targets import Targets, evse_target
+from agent.core.timebase import Timebase
+from agent.core.turn import Context, Turn
+from agent.core.values import (
+    ConnectorStatus,
+    Env,
+    EvseSpec,
+    RegistrationStatus,
+    Stamp,
+    StationInfo,
+    Value,
+)
+from agent.core.variables import Settings
+
+State = TypeVar("State")
+
+MOST_GENERATIONS: Final = 20
+"""How far an event may lead to another in one turn; more means that blocks raise each other's
+events for ever. How many of them there are side by side depends on EVSEs and settings."""
+
+_RECORDS: Final = (
+    TransactionStarted,
+    TransactionUpdated,
+    TransactionEnded,
+    MeterSampled,
+    SecurityEvent,
+)
+
+
+class Station(Value, frozen=True):
+    """All that the agent knows.
+
+    Attributes:
+        specs: EVSEs of the board, by id from 1.
+        storage_ok: the last commit reached the disk.
+    """
+
+    info: StationInfo
+    specs: tuple[EvseSpec, ...]
+    connection: Connection
+    evses: Mapping[int, Evse]
+    settings: Settings = Settings()
+    timebase: Timebase = Timebase()
+    provisioning: Provisioning = Provisioning()
+    authorization: Authorization = Authorization()
+    availability: Availability = Availability()
+    metering: Metering = Metering()
+    outbox: Outbox = Outbox()
+    storage_ok: bool = True
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the link is up and the CSMS has accepted the station."""
+        accepted = self.provisioning.registration is RegistrationStatus.ACCEPTED
+        same = self.provisioning.booted_profile == self.provisioning.profile
+        return self.connection.up is not None and accepted and same
+
+    def told_s(self, stamp: Stamp) -> float:
+        """Return the wall time to tell for an instant, UTC seconds."""
+        return self.timebase.told_s(stamp)
+
+    def delivery(self, transaction_id: str) -> Delivery | None:
+        """Return how far the CSMS knows a transaction."""
+        return self.outbox.deliveries.get(transaction_id)
+
+    def statuses(self) -> tuple[ConnectorStatus, ...]:
+        """Return the present status of the station and of every connector."""
+        return tuple(
+            availability.statuses(
+                self.availability,
+                self.evses,
+                storage_ok=self.storage_ok,
+                is_closing=self.provisioning.reset is not None,
+            )
+        )
+
+
+def targets(station: Station) -> Targets:
+    """Return what hardware and link should be doing."""
+    return Targets(
+        evses={
+            evse_id: evse_target(evse, storage_ok=station.storage_ok)
+            for evse_id, evse in station.evses.items()
+        },
+        dial=connection.dial(station.connection),
+    )
+
+
+def deadline(station: Station) -> float | None:
+    """Return when the station wants to be woken, monotonic seconds, None for never."""
+    instants = [
+        connection.deadline_s(station.connection),
+        provisioning.deadline_s(station.provisioning),
+        authorization.deadline_s(station.authorization),
+        metering.deadline_s(station.metering),
+        outbox.deadline_s(station.outbox),
+    ]
+    instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
+def step(station: Station, event: Event, env: Env) -> tuple[Station, tuple[Effect, ...]]:
+    """Lead the station through one event and everything that it raises.
+
+    Returns:
+        The next station, and what is to be told, in order.
+    """
+    before, effects = station, list[Effect]()
+
+    def route(item: Event) -> list[Event]:
+        nonlocal station
+        station, told, raised = _routed(station, item, env)
+        effects.extend(told)
+        return raised
+
+    until_quiet(event, route)
+    if isinstance(event, MeterRead | MeterFailed) and _is_same(station, before):
+        return station, tuple(effects)
+    return _observed(station, env, effects)
+
+
+def until_quiet(event: Event, route: Callable[[Event], list[Event]]) -> None:
+    """Route an event, then all that it raised, and so on until nothing is raised any more.
+
+    Raises:
+        AssertionError: blocks raise each other's events for ever.
+    """
+    pending = [event]
+    for _ in range(MOST_GENERATIONS):
+        pending = [raised for item in pending for raised in route(item)]
+        if not pending:
+            return
+    raise AssertionError(f"blocks raise events for ever: {pending[0]!r}")
+
+
+def _is_same(station: Station, before: Station) -> bool:
+    """Tell whether every session stands where it stood; a mere reading changes no status."""
+    return all(
+        evse.session is before.evses[evse_id].session for evse_id, evse in station.evses.items()
+    )
+
+
+def _observed(
+    station: Station, env: Env, effects: list[Effect]
+) -> tuple[Station, tuple[Effect, ...]]:
+    """Tell changed statuses."""
+    context = _context(station, env)
+    present = iter(station.statuses()) if context.is_online else iter(())
+    state, reports = availability.observed(station.availability, present, context)
+    if state is not station.availability:
+        station = replace(station, availability=state)
+    return station, (*effects, *reports)
+
+
+def _context(station: Station, env: Env) -> Context:
+    accepted = station.provisioning.registration is RegistrationStatus.ACCEPTED
+    may_start = (
+        station.storage_ok
+        and station.provisioning.reset is None
+        and env.fresh_id not in station.outbox.deliveries
+        and (accepted or station.settings.flag(variables.TX_BEFORE_ACCEPTED))
+    )
+    return Context(
+        now=station.timebase.dated(env.now),
+        fresh_id=env.fresh_id,
+        jitter=env.jitter,
+        settings=station.settings,
+        is_online=station.is_online,
+        may_start=may_start,
+        evses=station.evses,
+        operative=availability.operative_evses(station.availability, station.evses),
+        remote_ids=station.outbox.remote_ids,
+        undelivered=len(station.outbox.entries),
+        storage_ok=station.storage_ok,
+    )
+
+
+def _routed(
+    station: Station, event: Event, env: Env
+) -> tuple[Station, list[Effect], list[Event]]:
+    station = _known(station, event, env)
+    effects: list[Effect] = []
+    raised: list[Event] = []
+
+    def taken(turn: Turn[State]) -> State:
+        nonlocal station
+        for effect in turn.effects:
+            if isinstance(effect, _RECORDS):
+                station, told = _recorded(station, effect, env.now)
+                effects.extend(told)
+            else:
+                effects.append(effect)
+        raised.extend(turn.raised)
+        return turn.state
+
+    context = _context(station, env)
+    delivered = outbox.step(station.outbox, event, context)
+    if delivered.state is not station.outbox:
+        station = replace(station, outbox=delivered.state)
+        context = _context(station, env)
+    taken(delivered)
+    for evse_id, evse in station.evses.items():
+        state = taken(session.step(evse, event, context))
+        if state is not evse.session:
+            evses = {**station.evses, evse_id: replace(evse, session=state)}
+            station = replace(station, evses=evses)
+            context = _context(station, env)
+    if isinstance(event, MeterRead | MeterFailed):
+        return station, effects, raised  # no other block has an interest in readings
+    linked = taken(connection.step(station.connection, event, context))
+    provisioned = taken(provisioning.step(station.provisioning, event, context))
+    settings = taken(configuration.step(station.settings, event))
+    authorized = taken(authorization.step(station.authorization, event, context))
+    available = taken(availability.step(station.availability, event, context))
+    metered = taken(metering.step(station.metering, event, context))
+    taken(remote_control.step(event, context))
+    taken(smart_charging.step(event, context))
+    taken(data_transfer.step(event, context))
+    taken(security.step(event, context))
+    station = replace(
+        station,
+        connection=linked,
+        provisioning=provisioned,
+        settings=settings,
+        authorization=authorized,
+        availability=available,
+        metering=metered,
+    )
+    return station, effects, raised
+
+
+def _recorded(
+    station: Station, record: Record, now: Stamp
+) -> tuple[Station, tuple[Effect, ...]]:
+    queue, effects = outbox.appended(station.outbox, record)
+    clock = timebase.passed(station.timebase, Stamp(now.boot, now.monotonic_s))
+    return replace(station, outbox=queue, timebase=clock), effects
+
+
+def _known(station: Station, event: Event, env: Env) -> Station:
+    """Take down what concerns no block in particular: clock, hardware inputs, storage."""
+    match event:
+        case PowerUp():
+            station = replace(station, timebase=timebase.booted(station.timebase, env.now))
+        case TimeLearned(csms_wall_s=wall):
+            ntp = station.settings.text(variables.TIME_SOURCE) == "NTP"
+            if not ntp or station.timebase.offset_s is None:
+                clock = timebase.learned(station.timebase, wall, env.now)
+                return replace(station, timebase=clock)
+            return station
+        case LinkUp():
+            derived = {
+                **station.settings.derived,
+                variables.SECURITY_PROFILE.name: str(event.security_profile),
+                variables.ACTIVE_PROFILE.name: str(event.profile),
+            }
+            return replace(station, settings=replace(station.settings, derived=derived))
+        case StorageFailed():
+            return replace(station, storage_ok=False)
+        case StorageRecovered():
+            return replace(station, storage_ok=True)
+        case _:
+            pass
+    return _heard(station, event, env)
+
+
+def _heard(station: Station, event: Event, env: Env) -> Station:
+    """Let the EVSE concerned take down the hardware's word."""
+    about = getattr(event, "evse_id", None)
+    now = station.timebase.dated(env.now)
+    evses: dict[int, Evse] | None = None
+    for evse_id, evse in station.evses.items():
+        if about != evse_id and not isinstance(event, PowerUp):
+            continue
+        heard = inputs.step(evse.inputs, event, now)
+        if heard is not evse.inputs:
+            evses = evses or dict(station.evses)
+            evses[evse_id] = replace(evse, inputs=heard)
+    return station if evses is None else replace(station, evses=evses)

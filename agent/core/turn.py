@@ -1,0 +1,75 @@
+"""What a block of the core is given and what it gives back.
+
+A block is a module with a slice of the station and `step(slice, event, context) -> Turn`.
+It shares no code with other blocks: what they must know of one another stands in the
+`Context`, and what they want of one another they raise as events of the same turn.
+"""
+
+from collections.abc import Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from agent.core.effects import Effect, Record
+from agent.core.events import Event
+from agent.core.states import Evse
+from agent.core.values import Stamp, Value
+from agent.core.variables import Settings
+
+State = TypeVar("State")
+
+
+class Turn(NamedTuple, Generic[State]):
+    """A block's answer to one event.
+
+    Attributes:
+        state: its next slice; the same object when nothing changed.
+        effects: what is to be told, in order; records become durable reports.
+        raised: events for the other blocks, in order.
+    """
+
+    state: State
+    effects: "tuple[Effect | Record, ...]" = ()
+    raised: tuple[Event, ...] = ()
+
+
+class Context(Value, frozen=True):
+    """The read-only surroundings of a block in one step.
+
+    Attributes:
+        now: dated by the station's clock; `wall_s` is None while the time is unknown.
+        fresh_id: UUID for a new transaction.
+        jitter: uniform in [0, 1).
+        is_online: the link is up and the CSMS has accepted the station.
+        may_start: new transactions are possible as far as the station is concerned:
+            storage writes, no reset pends, registration allows it, and `fresh_id` names
+            none yet. Of two that could begin at once the second waits for the next event.
+        evses: by id.
+        operative: ids of the EVSEs that are operative as a whole.
+        remote_ids: transaction id to the number that the CSMS gave it (1.6).
+        undelivered: records that wait for the CSMS.
+        storage_ok: the last commit reached the disk.
+    """
+
+    now: Stamp
+    fresh_id: str
+    jitter: float
+    settings: Settings
+    is_online: bool
+    may_start: bool
+    evses: Mapping[int, Evse]
+    operative: frozenset[int]
+    remote_ids: Mapping[str, int]
+    undelivered: int
+    storage_ok: bool = True
+
+    def refusal(self, evse_id: int) -> str | None:
+        """Return why nobody may begin to charge at this EVSE now, None if one may."""
+        evse = self.evses.get(evse_id)
+        if evse is None:
+            return "UnknownEvse"
+        if not self.may_start:
+            return "NotEnabled"
+        if evse_id not in self.operative:
+            return "Unavailable"
+        if evse.inputs.blocking is not None:
+            return "Faulted"
+        return None

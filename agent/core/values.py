@@ -1,0 +1,236 @@
+"""Values that all of the core shares: instants, tokens' standing, samples, the world's offer.
+
+Time has three faces. Deadlines are monotonic seconds of the present boot. Wall time is UTC
+seconds since 1970 and may be unknown. A `Stamp` keeps both, so that what happened before
+the clock was set can be dated later (agent.core.timebase).
+"""
+
+import enum
+
+from hal.types import EvseCapabilities, IdToken, MeterReading, Value
+
+__all__ = ["EvseCapabilities", "IdToken", "MeterReading", "Value"]
+
+
+class Stamp(Value, frozen=True, array_like=True):
+    """An instant.
+
+    Attributes:
+        boot: number of the boot it belongs to; grows by one per start.
+        monotonic_s: seconds of that boot's monotonic clock.
+        wall_s: UTC seconds since 1970 if the clock was trusted then, else None.
+    """
+
+    boot: int
+    monotonic_s: float
+    wall_s: float | None = None
+
+
+class Env(Value, frozen=True):
+    """The world in one value; the core never asks for anything else.
+
+    Attributes:
+        now: the present instant; its `wall_s` is the system clock's, None if implausible.
+        fresh_id: a UUID nobody has seen; good for one transaction per step.
+        jitter: uniform in [0, 1).
+    """
+
+    now: Stamp
+    fresh_id: str
+    jitter: float = 0.0
+
+
+class AuthorizationStatus(enum.Enum):
+    """Standing of an id token (OCPP 2.0.1 AuthorizationStatusEnumType, the superset)."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    CONCURRENT_TX = "ConcurrentTx"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+    NO_CREDIT = "NoCredit"
+    NOT_ALLOWED_TYPE_EVSE = "NotAllowedTypeEVSE"
+    NOT_AT_THIS_LOCATION = "NotAtThisLocation"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
+    UNKNOWN = "Unknown"
+
+
+class TokenInfo(Value, frozen=True):
+    """What the CSMS says of an id token.
+
+    Attributes:
+        expires_wall_s: until when it may be kept or used, UTC seconds; None: no end.
+        group: value of the group it belongs to (1.6 parentIdTag, 2.0.1 groupIdToken).
+        evse_ids: EVSEs it is valid at; empty means all (2.0.1 C01.FR.21).
+    """
+
+    status: AuthorizationStatus
+    expires_wall_s: float | None = None
+    group: str | None = None
+    evse_ids: tuple[int, ...] = ()
+
+
+class RegistrationStatus(enum.Enum):
+    """Standing of the station at the CSMS (1.6 and 2.0.1 BootNotification)."""
+
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    REJECTED = "Rejected"
+
+
+class ChargingState(enum.Enum):
+    """OCPP 2.0.1 ChargingStateEnumType."""
+
+    CHARGING = "Charging"
+    EV_CONNECTED = "EVConnected"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    IDLE = "Idle"
+
+
+class Trigger(enum.Enum):
+    """Why a transaction record was made (OCPP 2.0.1 TriggerReasonEnumType)."""
+
+    AUTHORIZED = "Authorized"
+    CABLE_PLUGGED_IN = "CablePluggedIn"
+    CHARGING_STATE_CHANGED = "ChargingStateChanged"
+    DEAUTHORIZED = "Deauthorized"
+    EV_COMMUNICATION_LOST = "EVCommunicationLost"
+    METER_VALUE_CLOCK = "MeterValueClock"
+    METER_VALUE_PERIODIC = "MeterValuePeriodic"
+    REMOTE_START = "RemoteStart"
+    REMOTE_STOP = "RemoteStop"
+    RESET_COMMAND = "ResetCommand"
+    STOP_AUTHORIZED = "StopAuthorized"
+    ABNORMAL_CONDITION = "AbnormalCondition"
+
+
+class StopReason(enum.Enum):
+    """What initiated the end of a transaction (2.0.1 ReasonEnumType plus 1.6's SoftReset)."""
+
+    DE_AUTHORIZED = "DeAuthorized"
+    EMERGENCY_STOP = "EmergencyStop"
+    EV_DISCONNECTED = "EVDisconnected"
+    GROUND_FAULT = "GroundFault"
+    IMMEDIATE_RESET = "ImmediateReset"
+    LOCAL = "Local"
+    OTHER = "Other"
+    OVERCURRENT_FAULT = "OvercurrentFault"
+    POWER_LOSS = "PowerLoss"
+    POWER_QUALITY = "PowerQuality"
+    REBOOT = "Reboot"
+    REMOTE = "Remote"
+    SOFT_RESET = "SoftReset"
+
+
+class ReadingContext(enum.Enum):
+    """Why a sample was taken (the same words in 1.6 and 2.0.1)."""
+
+    INTERRUPTION_BEGIN = "Interruption.Begin"
+    INTERRUPTION_END = "Interruption.End"
+    OTHER = "Other"
+    CLOCK = "Sample.Clock"
+    PERIODIC = "Sample.Periodic"
+    TRANSACTION_BEGIN = "Transaction.Begin"
+    TRANSACTION_END = "Transaction.End"
+    TRIGGER = "Trigger"
+
+
+class Measurand(enum.Enum):
+    """Measurands this station can sample; units are Wh, W, A, V and Hz."""
+
+    CURRENT_IMPORT = "Current.Import"
+    CURRENT_OFFERED = "Current.Offered"
+    ENERGY_IMPORT = "Energy.Active.Import.Register"
+    ENERGY_EXPORT = "Energy.Active.Export.Register"
+    FREQUENCY = "Frequency"
+    POWER_IMPORT = "Power.Active.Import"
+    POWER_OFFERED = "Power.Offered"
+    VOLTAGE = "Voltage"
+
+
+class Quantity(Value, frozen=True, array_like=True):
+    """One measured value in SI units.
+
+    Attributes:
+        phase: "L1", "L2", "L3", "L1-N", "L2-N", "L3-N"; None for the whole.
+    """
+
+    measurand: Measurand
+    value: float
+    phase: str | None = None
+
+
+class Sample(Value, frozen=True):
+    """Everything that was measured at one instant; never empty."""
+
+    at: Stamp
+    context: ReadingContext
+    quantities: tuple[Quantity, ...]
+
+
+class BootReason(enum.Enum):
+    """Why the station started (OCPP 2.0.1 BootReasonEnumType, as far as it can be told)."""
+
+    APPLICATION_RESET = "ApplicationReset"
+    LOCAL_RESET = "LocalReset"
+    POWER_UP = "PowerUp"
+    REMOTE_RESET = "RemoteReset"
+    SCHEDULED_RESET = "ScheduledReset"
+    UNKNOWN = "Unknown"
+    WATCHDOG = "Watchdog"
+
+
+class SessionPhase(enum.Enum):
+    """Where the session of an EVSE stands, without regard to a protocol version."""
+
+    FREE = "free"
+    PREPARING = "preparing"  # a vehicle without authorization, or the reverse
+    CHARGING = "charging"
+    SUSPENDED_EV = "suspended_ev"
+    SUSPENDED_EVSE = "suspended_evse"
+    FINISHING = "finishing"  # transaction over, vehicle still connected
+
+
+class ConnectorStatus(Value, frozen=True):
+    """The neutral, orthogonal facts from which each version projects its status.
+
+    Attributes:
+        connector_id: 0 with `evse_id` 0 stands for the station itself.
+        fault: MREC name of the fault that prevents charging, None when there is none.
+        info: for people, at most 50 characters.
+    """
+
+    evse_id: int
+    connector_id: int
+    is_plugged: bool
+    phase: SessionPhase
+    is_operative: bool
+    fault: str | None = None
+    info: str = ""
+
+
+class EvseSpec(Value, frozen=True):
+    """What the board file says of an EVSE.
+
+    Attributes:
+        evse_id: 1..n without gaps.
+        connectors: how many connectors it has, at least 1.
+        max_a: limit of the board file in A per phase.
+        phases: 1 or 3.
+    """
+
+    evse_id: int
+    connectors: int
+    max_a: float
+    phases: int
+
+
+class StationInfo(Value, frozen=True):
+    """Who the station says it is; lengths are bounded where the config is read."""
+
+    identity: str
+    vendor: str
+    model: str
+    serial_number: str | None = None
+    firmware_version: str | None = None

@@ -1,0 +1,599 @@
+"""Every setting once: its place in the 2.0.1 device model, its 1.6 key, type, bounds, default.
+
+This table is the only place where a setting is declared. Configuration files, the control
+socket, 1.6 configuration keys and 2.0.1 variables all read and write through it. Names are
+`Component.Variable` or `Component.Variable[instance]`, compared without regard to case.
+"""
+
+import enum
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from agent.core.values import Measurand, Value
+
+
+class Kind(enum.Enum):
+    """Data type of a setting (OCPP 2.0.1 DataEnumType)."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    OPTION = "OptionList"
+    MEMBERS = "MemberList"
+
+
+class Access(enum.Enum):
+    """Who may do what over OCPP."""
+
+    READ_ONLY = "ReadOnly"
+    READ_WRITE = "ReadWrite"
+    WRITE_ONLY = "WriteOnly"
+
+
+class Variable(Value, frozen=True):
+    """Declaration of one setting.
+
+    Attributes:
+        instance: variable instance, None for most.
+        key: the 1.6 configuration key, None when 1.6 has none.
+        minimum, maximum: bounds of a number; of a string or list: longest text.
+        members: what an OPTION or MEMBERS setting may hold.
+        is_derived: the station computes the value; it cannot be configured.
+        needs_reboot: a new value is stored but takes effect at the next start.
+    """
+
+    component: str
+    variable: str
+    kind: Kind
+    default: str
+    meaning: str
+    instance: str | None = None
+    key: str | None = None
+    unit: str | None = None
+    access: Access = Access.READ_WRITE
+    minimum: float | None = None
+    maximum: float | None = None
+    members: tuple[str, ...] = ()
+    is_derived: bool = False
+    needs_reboot: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the canonical name."""
+        suffix = f"[{self.instance}]" if self.instance else ""
+        return f"{self.component}.{self.variable}{suffix}"
+
+
+def _seconds(
+    component: str, variable: str, default: int, meaning: str, **more: Any
+) -> Variable:
+    fields = {"minimum": 0, "maximum": 31_536_000, **more}
+    return Variable(
+        component, variable, Kind.INTEGER, str(default), meaning, unit="s", **fields
+    )
+
+
+def _flag(component: str, variable: str, default: bool, meaning: str, **more: Any) -> Variable:
+    text = "true" if default else "false"
+    return Variable(component, variable, Kind.BOOLEAN, text, meaning, **more)
+
+
+_MEASURANDS = tuple(sorted(measurand.value for measurand in Measurand))
+_ENERGY = Measurand.ENERGY_IMPORT.value
+_USUAL = ",".join(
+    measurand.value
+    for measurand in (
+        Measurand.ENERGY_IMPORT,
+        Measurand.POWER_IMPORT,
+        Measurand.CURRENT_IMPORT,
+        Measurand.VOLTAGE,
+    )
+)
+
+
+def _measurands(
+    component: str, variable: str, default: str, meaning: str, key: str | None = None
+) -> Variable:
+    return Variable(
+        component,
+        variable,
+        Kind.MEMBERS,
+        default,
+        meaning,
+        key=key,
+        members=_MEASURANDS,
+        maximum=1000,
+    )
+
+
+HEARTBEAT_INTERVAL = _seconds(
+    "OCPPCommCtrlr",
+    "HeartbeatInterval",
+    300,
+    "Time between heartbeats; the CSMS sets it when it accepts the station.",
+    key="HeartbeatInterval",
+)
+PING_INTERVAL = _seconds(
+    "OCPPCommCtrlr",
+    "WebSocketPingInterval",
+    30,
+    "Time between WebSocket pings; 0 sends none.",
+    key="WebSocketPingInterval",
+)
+MESSAGE_TIMEOUT = _seconds(
+    "OCPPCommCtrlr",
+    "MessageTimeout",
+    30,
+    "How long to wait for the answer to a call.",
+    instance="Default",
+    key="MessageTimeout",
+    minimum=1,
+    maximum=600,
+)
+MESSAGE_ATTEMPTS = Variable(
+    "OCPPCommCtrlr",
+    "MessageAttempts",
+    Kind.INTEGER,
+    "3",
+    "How often a transaction message is sent before it steps aside.",
+    instance="TransactionEvent",
+    key="TransactionMessageAttempts",
+    minimum=1,
+    maximum=100,
+)
+MESSAGE_ATTEMPT_INTERVAL = _seconds(
+    "OCPPCommCtrlr",
+    "MessageAttemptInterval",
+    60,
+    "Wait before a refused transaction message is sent again, times the transmissions so far.",
+    instance="TransactionEvent",
+    key="TransactionMessageRetryInterval",
+    maximum=86_400,
+)
+BACKOFF_MINIMUM = _seconds(
+    "OCPPCommCtrlr",
+    "RetryBackOffWaitMinimum",
+    5,
+    "First wait before dialing again.",
+    minimum=1,
+    maximum=3600,
+)
+BACKOFF_RANDOM = _seconds(
+    "OCPPCommCtrlr",
+    "RetryBackOffRandomRange",
+    10,
+    "Upper end of the random part of every wait.",
+    maximum=3600,
+)
+BACKOFF_REPEAT = Variable(
+    "OCPPCommCtrlr",
+    "RetryBackOffRepeatTimes",
+    Kind.INTEGER,
+    "6",
+    "How often the wait doubles.",
+    minimum=0,
+    maximum=16,
+)
+PROFILE_ATTEMPTS = Variable(
+    "OCPPCommCtrlr",
+    "NetworkProfileConnectionAttempts",
+    Kind.INTEGER,
+    "3",
+    "Dials per network profile before the next one is tried.",
+    minimum=1,
+    maximum=100,
+)
+OFFLINE_THRESHOLD = _seconds(
+    "OCPPCommCtrlr",
+    "OfflineThreshold",
+    60,
+    "After a longer outage every connector status is told again (2.0.1).",
+)
+RESET_RETRIES = Variable(
+    "OCPPCommCtrlr",
+    "ResetRetries",
+    Kind.INTEGER,
+    "1",
+    "How often an unsuccessful reset is tried again.",
+    key="ResetRetries",
+    minimum=0,
+    maximum=10,
+)
+AUTHORIZE_REMOTE_START = _flag(
+    "AuthCtrlr",
+    "AuthorizeRemoteStart",
+    False,
+    "A remotely started token is authorized like a local one.",
+    key="AuthorizeRemoteTxRequests",
+)
+LOCAL_AUTHORIZE_OFFLINE = _flag(
+    "AuthCtrlr",
+    "LocalAuthorizeOffline",
+    True,
+    "Offline, tokens known to the cache may charge.",
+    key="LocalAuthorizeOffline",
+)
+LOCAL_PRE_AUTHORIZE = _flag(
+    "AuthCtrlr",
+    "LocalPreAuthorize",
+    False,
+    "Online, tokens known to the cache start without asking the CSMS.",
+    key="LocalPreAuthorize",
+)
+OFFLINE_UNKNOWN = _flag(
+    "AuthCtrlr",
+    "OfflineTxForUnknownIdEnabled",
+    False,
+    "Offline, unknown tokens may charge.",
+    key="AllowOfflineTxForUnknownId",
+)
+CACHE_ENABLED = _flag(
+    "AuthCacheCtrlr",
+    "Enabled",
+    True,
+    "The authorization cache is used.",
+    key="AuthorizationCacheEnabled",
+)
+CACHE_LIFETIME = _seconds(
+    "AuthCacheCtrlr",
+    "LifeTime",
+    0,
+    "How long a cached token is good without news; 0: without end.",
+    key="AuthorizationCacheLifeTime",
+)
+CONNECTION_TIMEOUT = _seconds(
+    "TxCtrlr",
+    "EVConnectionTimeOut",
+    60,
+    "Time from authorization to plug-in; 0: without end.",
+    key="ConnectionTimeOut",
+    maximum=86_400,
+)
+STOP_ON_EV_DISCONNECT = _flag(
+    "TxCtrlr",
+    "StopTxOnEVSideDisconnect",
+    True,
+    "Unplugging the vehicle ends the transaction.",
+    key="StopTransactionOnEVSideDisconnect",
+    access=Access.READ_ONLY,
+)
+STOP_ON_INVALID_ID = _flag(
+    "TxCtrlr",
+    "StopTxOnInvalidId",
+    True,
+    "A token that the CSMS refuses ends its transaction; otherwise it is suspended.",
+    key="StopTransactionOnInvalidId",
+)
+MAX_ENERGY_ON_INVALID_ID = Variable(
+    "TxCtrlr",
+    "MaxEnergyOnInvalidId",
+    Kind.INTEGER,
+    "0",
+    "Energy a refused token may still draw when its transaction is not ended.",
+    key="MaxEnergyOnInvalidId",
+    unit="Wh",
+    minimum=0,
+    maximum=1_000_000,
+)
+TX_BEFORE_ACCEPTED = _flag(
+    "TxCtrlr",
+    "TxBeforeAcceptedEnabled",
+    False,
+    "Charging is possible before the CSMS has accepted the station.",
+)
+TX_START_POINT = Variable(
+    "TxCtrlr",
+    "TxStartPoint",
+    Kind.MEMBERS,
+    "PowerPathClosed",
+    "A transaction begins when the vehicle is connected and authorized.",
+    access=Access.READ_ONLY,
+    members=("PowerPathClosed",),
+    maximum=1000,
+)
+TX_STOP_POINT = Variable(
+    "TxCtrlr",
+    "TxStopPoint",
+    Kind.MEMBERS,
+    "EVConnected,Authorized",
+    "A transaction ends when the vehicle leaves or its authorization ends.",
+    access=Access.READ_ONLY,
+    members=("EVConnected", "Authorized"),
+    maximum=1000,
+)
+RESUME_AFTER_POWER_LOSS = _flag(
+    "TxCtrlr",
+    "ResumeAfterPowerLoss",
+    False,
+    "A transaction cut by a power loss goes on when the vehicle is still there; else it ends.",
+    key="TxResumeAfterPowerLoss",
+)
+METER_FAILURE_ENDS = _flag(
+    "TxCtrlr",
+    "StopTxOnMeterFailure",
+    True,
+    "A meter that stays silent ends the transaction; otherwise it is suspended.",
+)
+SAMPLE_INTERVAL = _seconds(
+    "SampledDataCtrlr",
+    "TxUpdatedInterval",
+    60,
+    "Time between samples in a transaction; 0: none.",
+    key="MeterValueSampleInterval",
+    maximum=86_400,
+)
+SAMPLED_MEASURANDS = _measurands(
+    "SampledDataCtrlr",
+    "TxUpdatedMeasurands",
+    _USUAL,
+    "What periodic samples contain.",
+    "MeterValuesSampledData",
+)
+STARTED_MEASURANDS = _measurands(
+    "SampledDataCtrlr",
+    "TxStartedMeasurands",
+    _ENERGY,
+    "What the start of a transaction contains.",
+)
+ENDED_MEASURANDS = _measurands(
+    "SampledDataCtrlr",
+    "TxEndedMeasurands",
+    _ENERGY,
+    "What the end of a transaction repeats of its samples.",
+    "StopTxnSampledData",
+)
+ENDED_INTERVAL = _seconds(
+    "SampledDataCtrlr",
+    "TxEndedInterval",
+    0,
+    "Time between samples kept for the end of a transaction; 0: only begin and end.",
+    maximum=86_400,
+)
+ALIGNED_INTERVAL = _seconds(
+    "AlignedDataCtrlr",
+    "Interval",
+    0,
+    "Clock-aligned samples at multiples of this from midnight UTC; 0: none.",
+    key="ClockAlignedDataInterval",
+    maximum=86_400,
+)
+ALIGNED_MEASURANDS = _measurands(
+    "AlignedDataCtrlr",
+    "Measurands",
+    _ENERGY,
+    "What clock-aligned samples contain.",
+    "MeterValuesAlignedData",
+)
+ALIGNED_ENDED_MEASURANDS = _measurands(
+    "AlignedDataCtrlr",
+    "TxEndedMeasurands",
+    "",
+    "What the end of a transaction repeats of its clock-aligned samples.",
+    "StopTxnAlignedData",
+)
+ALIGNED_ENDED_INTERVAL = _seconds(
+    "AlignedDataCtrlr",
+    "TxEndedInterval",
+    0,
+    "Clock-aligned samples kept for the end of a transaction; 0: none.",
+    maximum=86_400,
+)
+TIME_SOURCE = Variable(
+    "ClockCtrlr",
+    "TimeSource",
+    Kind.OPTION,
+    "Heartbeat",
+    "Where the time comes from: the CSMS, or the system clock kept by NTP.",
+    members=("Heartbeat", "NTP"),
+    maximum=20,
+)
+
+
+def _derived(
+    component: str,
+    variable: str,
+    kind: Kind,
+    meaning: str,
+    key: str | None = None,
+    instance: str | None = None,
+) -> Variable:
+    return Variable(
+        component,
+        variable,
+        kind,
+        "",
+        meaning,
+        instance=instance,
+        key=key,
+        access=Access.READ_ONLY,
+        is_derived=True,
+    )
+
+
+MODEL = _derived("ChargingStation", "Model", Kind.STRING, "Model of the station.")
+VENDOR = _derived("ChargingStation", "VendorName", Kind.STRING, "Vendor of the station.")
+SERIAL_NUMBER = _derived("ChargingStation", "SerialNumber", Kind.STRING, "Its serial number.")
+FIRMWARE_VERSION = _derived("ChargingStation", "FirmwareVersion", Kind.STRING, "What it runs.")
+IDENTITY = _derived(
+    "SecurityCtrlr", "Identity", Kind.STRING, "How it names itself to the CSMS."
+)
+SECURITY_PROFILE = _derived(
+    "SecurityCtrlr",
+    "SecurityProfile",
+    Kind.INTEGER,
+    "Security profile in use.",
+    "SecurityProfile",
+)
+ACTIVE_PROFILE = _derived(
+    "OCPPCommCtrlr", "ActiveNetworkProfile", Kind.INTEGER, "Network profile in use."
+)
+CONNECTORS = _derived(
+    "ChargingStation",
+    "NumberOfConnectors",
+    Kind.INTEGER,
+    "Connectors of all EVSEs.",
+    "NumberOfConnectors",
+)
+FEATURE_PROFILES = _derived(
+    "ChargingStation",
+    "SupportedFeatureProfiles",
+    Kind.MEMBERS,
+    "Feature profiles of 1.6.",
+    "SupportedFeatureProfiles",
+)
+MAX_KEYS = Variable(
+    "DeviceDataCtrlr",
+    "ItemsPerMessage",
+    Kind.INTEGER,
+    "100",
+    "Most settings in one request to read.",
+    instance="GetVariables",
+    key="GetConfigurationMaxKeys",
+    access=Access.READ_ONLY,
+    minimum=1,
+    maximum=1000,
+)
+MAX_SET_ITEMS = Variable(
+    "DeviceDataCtrlr",
+    "ItemsPerMessage",
+    Kind.INTEGER,
+    "100",
+    "Most settings in one request to write.",
+    instance="SetVariables",
+    access=Access.READ_ONLY,
+    minimum=1,
+    maximum=1000,
+)
+
+TABLE: tuple[Variable, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Variable)
+)
+_BY_NAME: Mapping[str, Variable] = {item.name.casefold(): item for item in TABLE}
+_BY_KEY: Mapping[str, Variable] = {item.key.casefold(): item for item in TABLE if item.key}
+
+
+def by_name(name: str) -> Variable | None:
+    """Return the setting of this canonical name."""
+    return _BY_NAME.get(name.casefold())
+
+
+def by_key(key: str) -> Variable | None:
+    """Return the setting of this 1.6 key."""
+    return _BY_KEY.get(key.casefold())
+
+
+def find(name: str) -> Variable | None:
+    """Return the setting of this canonical name or 1.6 key."""
+    return by_name(name) or by_key(name)
+
+
+_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")  # what a 64-bit integer surely holds
+_NUMBER = re.compile(r"[-+]?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
+class Refusal(Value, frozen=True):
+    """Why a value cannot be taken.
+
+    Attributes:
+        reason: 2.0.1 reasonCode, at most 20 characters.
+        info: what is allowed.
+    """
+
+    reason: str
+    info: str
+
+
+def checked(variable: Variable, text: str) -> str | Refusal:
+    """Return the canonical form of a value, or why it cannot be taken.
+
+    Blanks around a value and around list items are trimmed; booleans and list items are
+    taken in any case and kept in the canonical one (OCPP 1.6 ChangeConfiguration,
+    2.0.1 4.2 of the reference).
+    """
+    text = text.strip()
+    match variable.kind:
+        case Kind.BOOLEAN:
+            lowered = text.casefold()
+            if lowered in {"true", "false"}:
+                return lowered
+            return Refusal("InvalidValue", "true or false")
+        case Kind.INTEGER | Kind.DECIMAL:
+            return _checked_number(variable, text)
+        case Kind.OPTION | Kind.MEMBERS:
+            return _checked_list(variable, text)
+        case Kind.STRING:
+            longest = int(variable.maximum or 500)
+            too_long = Refusal("TooLong", f"up to {longest} characters")
+            return text if len(text) <= longest else too_long
+
+
+def _checked_number(variable: Variable, text: str) -> str | Refusal:
+    is_whole = variable.kind is Kind.INTEGER
+    if not (_WHOLE if is_whole else _NUMBER).fullmatch(text):
+        return Refusal("InvalidValue", "a whole number" if is_whole else "a number")
+    number = int(text) if is_whole else float(text)
+    low, high = variable.minimum, variable.maximum
+    if low is not None and number < low:
+        reason = "ValuePositiveOnly" if number < 0 <= low else "ValueTooLow"
+        return Refusal(reason, f"at least {low:.12g}")
+    if high is not None and number > high:
+        return Refusal("ValueTooHigh", f"at most {high:.12g}")
+    return str(number)
+
+
+def _checked_list(variable: Variable, text: str) -> str | Refusal:
+    known = {member.casefold(): member for member in variable.members}
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if variable.kind is Kind.OPTION and len(items) != 1:
+        return Refusal("InvalidValue", "one of " + ", ".join(variable.members))
+    canonical = [known.get(item.casefold()) for item in items]
+    if None in canonical or len(set(canonical)) != len(canonical):
+        return Refusal("ValueOutOfRange", "from " + ", ".join(variable.members))
+    return ",".join(item for item in canonical if item)
+
+
+class Settings(Value, frozen=True):
+    """Values in force: what was changed wins over the factory's, which wins over the default.
+
+    Attributes:
+        factory: from the configuration file, canonical name to value.
+        changed: by the CSMS or locally, canonical name to (value, origin).
+        derived: computed by the station.
+    """
+
+    factory: Mapping[str, str] = {}
+    changed: Mapping[str, tuple[str, str]] = {}
+    derived: Mapping[str, str] = {}
+
+    def text(self, variable: Variable) -> str:
+        """Return the value as text."""
+        name = variable.name
+        if variable.is_derived:
+            return self.derived.get(name, variable.default)
+        if name in self.changed:
+            return self.changed[name][0]
+        return self.factory.get(name, variable.default)
+
+    def integer(self, variable: Variable) -> int:
+        """Return the value of an INTEGER setting."""
+        return int(self.text(variable))
+
+    def flag(self, variable: Variable) -> bool:
+        """Return the value of a BOOLEAN setting."""
+        return self.text(variable) == "true"
+
+    def members(self, variable: Variable) -> tuple[str, ...]:
+        """Return the items of a MEMBERS setting."""
+        text = self.text(variable)
+        return tuple(text.split(",")) if text else ()
+
+    def origin(self, variable: Variable) -> str:
+        """Return where the value comes from: default, factory, CSMS, local or station."""
+        name = variable.name
+        if variable.is_derived:
+            return "station"
+        if name in self.changed:
+            return self.changed[name][1]
+        return "factory" if name in self.factory else "default"

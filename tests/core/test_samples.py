@@ -1,0 +1,80 @@
+"""What a sample contains."""
+
+from agent.core.samples import take
+from agent.core.values import Measurand, MeterReading, Quantity, ReadingContext, Sample, Stamp
+from hal.types import Phases
+
+AT = Stamp(1, 60.0, 1_800_000_060.0)
+READING = MeterReading(
+    energy_import_wh=1234.5,
+    power_w=6900.0,
+    current_a=Phases(10.0, 11.0, 12.0),
+    voltage_v=Phases(229.0, 230.0, 231.0),
+    energy_export_wh=7.0,
+    frequency_hz=50.01,
+)
+BARE = MeterReading(1.0, 2.0, Phases(0.0, 0.0, 0.0), Phases(230.0, 230.0, 230.0))
+ALL = [measurand.value for measurand in Measurand]
+
+
+def taken(reading: MeterReading, *measurands: Measurand, phases: int = 3) -> list[Quantity]:
+    names = [measurand.value for measurand in measurands]
+    sample = take(reading, AT, ReadingContext.PERIODIC, names, offered_a=16.0, phases=phases)
+    assert sample is not None
+    return list(sample.quantities)
+
+
+def test_a_sample_names_its_instant_and_its_reason() -> None:
+    sample = take(READING, AT, ReadingContext.CLOCK, ALL, offered_a=0.0, phases=3)
+    assert isinstance(sample, Sample)
+    assert (sample.at, sample.context) == (AT, ReadingContext.CLOCK)
+    assert {quantity.measurand for quantity in sample.quantities} == set(Measurand)
+
+
+def test_values_stand_in_the_order_of_the_setting() -> None:
+    wanted = (Measurand.POWER_IMPORT, Measurand.ENERGY_IMPORT, Measurand.ENERGY_EXPORT)
+    assert taken(READING, *wanted) == [
+        Quantity(Measurand.POWER_IMPORT, 6900.0),
+        Quantity(Measurand.ENERGY_IMPORT, 1234.5),
+        Quantity(Measurand.ENERGY_EXPORT, 7.0),
+    ]
+
+
+def test_currents_and_voltages_come_per_phase() -> None:
+    assert taken(READING, Measurand.CURRENT_IMPORT, Measurand.VOLTAGE) == [
+        Quantity(Measurand.CURRENT_IMPORT, 10.0, "L1"),
+        Quantity(Measurand.CURRENT_IMPORT, 11.0, "L2"),
+        Quantity(Measurand.CURRENT_IMPORT, 12.0, "L3"),
+        Quantity(Measurand.VOLTAGE, 229.0, "L1-N"),
+        Quantity(Measurand.VOLTAGE, 230.0, "L2-N"),
+        Quantity(Measurand.VOLTAGE, 231.0, "L3-N"),
+    ]
+
+
+def test_an_evse_with_one_phase_tells_one() -> None:
+    assert taken(READING, Measurand.CURRENT_IMPORT, phases=1) == [
+        Quantity(Measurand.CURRENT_IMPORT, 10.0, "L1")
+    ]
+
+
+def test_the_offer_is_told_per_phase_and_as_power_of_all_phases() -> None:
+    wanted = (Measurand.CURRENT_OFFERED, Measurand.POWER_OFFERED)
+    assert [item.value for item in taken(READING, *wanted)] == [16.0, 16.0 * 690.0]
+    assert [item.value for item in taken(READING, *wanted, phases=1)] == [16.0, 16.0 * 229.0]
+
+
+def test_frequency_is_told_where_it_is_measured() -> None:
+    assert taken(READING, Measurand.FREQUENCY) == [Quantity(Measurand.FREQUENCY, 50.01)]
+
+
+def test_what_the_meter_does_not_measure_is_left_out() -> None:
+    names = [Measurand.ENERGY_EXPORT.value, Measurand.FREQUENCY.value]
+    context = ReadingContext.PERIODIC
+    assert take(BARE, AT, context, names, offered_a=0.0, phases=3) is None
+    assert taken(BARE, Measurand.FREQUENCY, Measurand.ENERGY_IMPORT) == [
+        Quantity(Measurand.ENERGY_IMPORT, 1.0)
+    ]
+
+
+def test_nothing_wanted_is_no_sample() -> None:
+    assert take(READING, AT, ReadingContext.PERIODIC, (), offered_a=0.0, phases=3) is None

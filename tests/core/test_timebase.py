@@ -1,0 +1,115 @@
+"""Dating: clocks that come late, clocks that lie, and stamps of other boots."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.core.timebase import EARLIEST_WALL_S, STEP_S, Timebase, booted, learned, passed
+from agent.core.values import Stamp
+from tests.support.core import WALL_S
+
+UNSET = Timebase(boot=3)
+
+
+def test_a_system_clock_gives_the_time_from_the_start() -> None:
+    clock = booted(UNSET, Stamp(4, 10.0, WALL_S))
+    assert clock.boot == 4
+    assert clock.dated(Stamp(4, 15.0)) == Stamp(4, 15.0, WALL_S + 5.0)
+
+
+def test_without_a_system_clock_the_time_is_unknown() -> None:
+    clock = booted(UNSET, Stamp(4, 10.0))
+    assert clock.dated(Stamp(4, 15.0, WALL_S)) == Stamp(4, 15.0)
+
+
+def test_a_system_clock_that_lost_its_battery_is_no_clock() -> None:
+    before = passed(booted(UNSET, Stamp(4, 10.0, WALL_S)), Stamp(4, 20.0))
+    after = booted(before, Stamp(5, 1.0, WALL_S - 86_400.0))
+    assert after.dated(Stamp(5, 2.0)).wall_s is None
+    assert after.told_s(Stamp(5, 2.0)) == WALL_S + 10.0
+
+
+def test_a_system_clock_that_shows_just_what_has_passed_is_believed() -> None:
+    floor = Timebase(boot=4, floor_s=WALL_S)
+    assert booted(floor, Stamp(5, 1.0, WALL_S)).offset_s == WALL_S - 1.0
+
+
+def test_a_stamp_of_another_boot_is_not_dated() -> None:
+    clock = booted(UNSET, Stamp(4, 10.0, WALL_S))
+    assert clock.dated(Stamp(3, 15.0)) == Stamp(3, 15.0)
+    assert clock.wall_s(Stamp(3, 15.0)) is None
+
+
+def test_what_happened_before_the_csms_told_the_time_is_dated_afterwards() -> None:
+    stamp = Stamp(4, 15.0)
+    clock = booted(UNSET, Stamp(4, 10.0))
+    assert clock.wall_s(stamp) is None
+    clock = learned(clock, WALL_S, Stamp(4, 100.0))
+    assert clock.told_s(stamp) == WALL_S - 85.0
+
+
+def test_a_stamp_that_was_dated_stays_as_it_was() -> None:
+    clock = learned(booted(UNSET, Stamp(4, 0.0, WALL_S)), WALL_S + 900.0, Stamp(4, 10.0))
+    assert clock.told_s(Stamp(4, 5.0, WALL_S + 5.0)) == WALL_S + 5.0
+
+
+def test_a_stamp_that_cannot_be_dated_gets_the_latest_instant_that_had_passed() -> None:
+    clock = passed(
+        learned(booted(UNSET, Stamp(4, 0.0)), WALL_S, Stamp(4, 10.0)), Stamp(4, 20.0)
+    )
+    assert clock.told_s(Stamp(2, 5.0)) == WALL_S + 10.0
+
+
+def test_no_instant_before_this_software_is_ever_told() -> None:
+    assert UNSET.told_s(Stamp(3, 5.0)) == EARLIEST_WALL_S
+    assert UNSET.told_s(Stamp(3, 5.0, 0.0)) == EARLIEST_WALL_S
+
+
+def test_a_small_difference_to_the_csms_is_left_alone() -> None:
+    clock = booted(UNSET, Stamp(4, 0.0, WALL_S))
+    for difference in (-STEP_S, STEP_S):
+        assert learned(clock, WALL_S + 10.0 + difference, Stamp(4, 10.0)) is clock
+    stepped = learned(clock, WALL_S + 10.0 + STEP_S + 0.1, Stamp(4, 10.0))
+    assert stepped.dated(Stamp(4, 10.0)).wall_s == WALL_S + 12.1
+
+
+def test_a_csms_that_lives_in_the_past_is_not_believed() -> None:
+    clock = booted(UNSET, Stamp(4, 0.0))
+    assert learned(clock, 0.0, Stamp(4, 10.0)) is clock
+
+
+def test_a_step_back_takes_along_what_was_believed_to_have_passed() -> None:
+    clock = passed(booted(UNSET, Stamp(4, 0.0, WALL_S + 9e8)), Stamp(4, 1.0))
+    clock = learned(clock, WALL_S, Stamp(4, 10.0))
+    assert clock.floor_s == WALL_S
+    assert booted(clock, Stamp(5, 0.0, WALL_S + 60.0)).offset_s == WALL_S + 60.0
+
+
+def test_a_step_forward_leaves_what_has_passed() -> None:
+    clock = passed(booted(UNSET, Stamp(4, 0.0, WALL_S)), Stamp(4, 1.0))
+    assert learned(clock, WALL_S + 900.0, Stamp(4, 10.0)).floor_s == WALL_S + 1.0
+
+
+def test_what_has_passed_never_goes_back_and_needs_a_clock() -> None:
+    clock = booted(UNSET, Stamp(4, 0.0, WALL_S))
+    later = passed(clock, Stamp(4, 50.0))
+    assert later.floor_s == WALL_S + 50.0
+    assert passed(later, Stamp(4, 40.0)) is later
+    assert passed(UNSET, Stamp(3, 1.0)) is UNSET
+
+
+@given(
+    instants=st.lists(st.floats(0, 1e6), min_size=2, max_size=10).map(sorted),
+    told_at=st.floats(0, 1e6),
+    wall_s=st.none() | st.floats(0, 4e9),
+    csms_wall_s=st.floats(0, 4e9),
+)
+def test_the_order_within_a_boot_is_told_as_it_was(
+    instants: list[float], told_at: float, wall_s: float | None, csms_wall_s: float
+) -> None:
+    clock = booted(UNSET, Stamp(4, 0.0, wall_s))
+    clock = learned(clock, csms_wall_s, Stamp(4, told_at))
+    for instant in instants:
+        clock = passed(clock, Stamp(4, instant))
+    walls = [clock.told_s(Stamp(4, instant)) for instant in instants]
+    assert walls == sorted(walls)
+    assert min(walls) >= EARLIEST_WALL_S
