@@ -1,0 +1,1 @@
+"""Pure translators between OCPP payloads and the domain."""

@@ -1,0 +1,142 @@
+"""OCPP 1.6 and its security extension, as `agent.ocpp.adapter.Adapter` wants it.
+
+This module only dispatches; what a message means stands in the block that is named after it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from agent.core.effects import (
+    AuthorizationWanted,
+    BootReported,
+    DataTransferSent,
+    HeartbeatSent,
+    Message,
+    MeterSampled,
+    Outcome,
+    Record,
+    SecurityEvent,
+    StatusReported,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from agent.core.events import Event, StatusAcknowledged
+from agent.core.values import RegistrationStatus
+from agent.ocpp.adapter import Adapter, Answered, Call, Incoming, View
+from agent.ocpp.v16 import (
+    absent,
+    authorization,
+    availability,
+    data_transfer,
+    keys,
+    metering,
+    provisioning,
+    remote_control,
+    security,
+    session,
+    smart_charging,
+)
+
+_Decode: TypeAlias = Callable[[msgspec.Raw, int, View], Incoming | Answered]
+_Respond: TypeAlias = Callable[[Incoming, Outcome], bytes]
+
+_DECODE: Mapping[str, _Decode] = {
+    "ChangeAvailability": availability.decode_change,
+    "ChangeConfiguration": keys.decode_change,
+    "ClearCache": authorization.decode_clear,
+    "DataTransfer": data_transfer.decode_received,
+    "GetConfiguration": keys.decode_get,
+    "RemoteStartTransaction": remote_control.decode_start,
+    "RemoteStopTransaction": remote_control.decode_stop,
+    "Reset": provisioning.decode_reset,
+    "SetChargingProfile": smart_charging.decode_set,
+}
+_RESPOND: Mapping[str, _Respond] = {
+    "ChangeAvailability": availability.respond_change,
+    "ChangeConfiguration": keys.respond_change,
+    "ClearCache": authorization.respond_clear,
+    "GetConfiguration": keys.respond_get,
+    "RemoteStartTransaction": remote_control.respond_start,
+    "RemoteStopTransaction": remote_control.respond_stop,
+    "Reset": provisioning.respond_reset,
+    "SetChargingProfile": smart_charging.respond_set,
+}
+
+
+class Adapter16(Adapter):
+    """Speaks OCPP 1.6J."""
+
+    @property
+    def subprotocol(self) -> str:
+        return "ocpp1.6"
+
+    @property
+    def restates_status(self) -> bool:
+        return False
+
+    def encode_record(self, record: Record, view: View, *, offline: bool) -> Call | None:
+        del offline  # 1.6 has no member for it
+        match record:
+            case TransactionStarted() | TransactionUpdated() | TransactionEnded():
+                return session.encode(record, view)
+            case MeterSampled():
+                return metering.sampled(record, view)
+            case SecurityEvent():
+                return security.event(record, view)
+
+    def record_accepted(
+        self, record: Record, call: Call, payload: msgspec.Raw
+    ) -> tuple[Event, ...]:
+        if isinstance(record, MeterSampled | SecurityEvent):
+            return ()
+        return session.accepted(record, call, payload)
+
+    def expand(self, message: Message) -> tuple[Message, ...]:
+        if isinstance(message, StatusReported):
+            return availability.steps(message)
+        return (message,)
+
+    def encode_message(self, message: Message, view: View) -> Call | None:
+        match message:
+            case BootReported():
+                return provisioning.boot(view)
+            case HeartbeatSent():
+                return provisioning.heartbeat()
+            case AuthorizationWanted():
+                return authorization.authorize(message)
+            case StatusReported():
+                return availability.status(message, view)
+            case DataTransferSent():
+                return data_transfer.send(message)
+
+    def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
+        match message:
+            case BootReported():
+                return (provisioning.booted(payload),)
+            case HeartbeatSent():
+                return (provisioning.beaten(payload),)
+            case AuthorizationWanted():
+                return (authorization.authorized(message, payload),)
+            case StatusReported():
+                return (StatusAcknowledged(message.status),)
+            case DataTransferSent():
+                return (data_transfer.answered(message, payload),)
+
+    def admit(self, registration: RegistrationStatus | None, action: str) -> bool:
+        del action  # 1.6 4.2 makes no difference between requests
+        return registration is not RegistrationStatus.REJECTED
+
+    def decode(
+        self, action: str, payload: msgspec.Raw, request_id: int, view: View
+    ) -> Incoming | Answered:
+        block = _DECODE.get(action)
+        if block is None:
+            return absent.answer(action, payload)
+        return block(payload, request_id, view)
+
+    def respond(self, incoming: Incoming, outcome: Outcome, view: View) -> bytes:
+        del view  # every 1.6 answer follows from the request and its outcome
+        return _RESPOND[incoming.action](incoming, outcome)

@@ -1,0 +1,124 @@
+"""Configuration keys: GetConfiguration and ChangeConfiguration (1.6 reference 2.2 and 7).
+
+A key is the 1.6 name of a setting in agent.core.variables; settings without one do not exist
+in 1.6. Keys are compared without regard to case and answered as the table spells them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from agent.core.effects import Outcome, SettingResult, SettingsAnswer, SettingStatus
+from agent.core.events import SettingsReadRequested, SettingsWriteRequested
+from agent.core.variables import TABLE, Access, Kind, Variable, by_key
+from agent.ocpp.adapter import Answered, Incoming, View
+from agent.ocpp.v16 import wire
+from agent.ocpp.v16.messages import (
+    ChangeConfigurationRequest,
+    ChangeConfigurationResponse,
+    ConfigurationWord,
+    GetConfigurationRequest,
+    GetConfigurationResponse,
+    KeyValue,
+)
+from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.explain import decode
+
+LONGEST_VALUE = 500
+"""Characters of a value that GetConfiguration can show (1.6 CiString500Type)."""
+
+_WORDS: Mapping[SettingStatus, ConfigurationWord] = {
+    SettingStatus.ACCEPTED: "Accepted",
+    SettingStatus.REJECTED: "Rejected",
+    SettingStatus.REBOOT_REQUIRED: "RebootRequired",
+    SettingStatus.UNKNOWN: "NotSupported",
+}
+
+_FLAGS = {"1": "true", "0": "false"}
+
+
+def all_keys(table: Iterable[Variable] = TABLE) -> tuple[str, ...]:
+    """Return the keys that are shown when the CSMS names none; secrets are not."""
+    return tuple(one.key for one in table if one.key and one.access is not Access.WRITE_ONLY)
+
+
+def decode_get(payload: msgspec.Raw, request_id: int, _: View) -> Incoming | Answered:
+    """Decode GetConfiguration; what only names unknown keys is answered at once."""
+    request = decode(payload, GetConfigurationRequest)
+    asked = _once(request.key or all_keys())
+    names = tuple(known.name for key in asked if (known := by_key(key)) is not None)
+    if not names:
+        return Answered(wire.encoded(GetConfigurationResponse(unknown_key=asked)))
+    return Incoming("GetConfiguration", SettingsReadRequested(request_id, names), asked)
+
+
+def respond_get(incoming: Incoming, outcome: Outcome) -> bytes:
+    """Encode the answer to GetConfiguration: known keys in the order asked, then the rest.
+
+    Raises:
+        RpcError: InternalError, because the settings could not be read.
+    """
+    if not isinstance(outcome, SettingsAnswer):
+        raise RpcError(RpcErrorCode.INTERNAL_ERROR, "the configuration could not be read")
+    results = {
+        result.name.casefold(): result
+        for result in outcome.results
+        if result.status is not SettingStatus.UNKNOWN
+    }
+    known, unknown = [], []
+    for key in _asked(incoming):
+        variable = by_key(key)
+        result = results.get(variable.name.casefold()) if variable else None
+        if variable is None or result is None:
+            unknown.append(key)
+        else:
+            known.append(shown(variable, result))
+    response = GetConfigurationResponse(
+        configuration_key=tuple(known), unknown_key=tuple(unknown)
+    )
+    return wire.encoded(response)
+
+
+def shown(variable: Variable, result: SettingResult) -> KeyValue:
+    """Return a key with its value; a secret never has one."""
+    is_secret = variable.access is Access.WRITE_ONLY
+    return KeyValue(
+        key=variable.key or variable.name,
+        readonly=variable.access is Access.READ_ONLY,
+        value=None if is_secret or result.value is None else result.value[:LONGEST_VALUE],
+    )
+
+
+def decode_change(payload: msgspec.Raw, request_id: int, _: View) -> Incoming | Answered:
+    """Decode ChangeConfiguration; an unknown key is answered at once."""
+    request = decode(payload, ChangeConfigurationRequest)
+    variable = by_key(request.key)
+    if variable is None:
+        return Answered(wire.encoded(ChangeConfigurationResponse(status="NotSupported")))
+    value = request.value
+    if variable.kind is Kind.BOOLEAN:
+        # Some CSMSs write booleans as digits (1.6 reference 11, number 29).
+        value = _FLAGS.get(value.strip(), value)
+    wanted = SettingsWriteRequested(request_id, ((variable.name, value),))
+    return Incoming("ChangeConfiguration", wanted, request)
+
+
+def respond_change(_: Incoming, outcome: Outcome) -> bytes:
+    """Encode the answer to ChangeConfiguration."""
+    word: ConfigurationWord = "Rejected"
+    if isinstance(outcome, SettingsAnswer) and outcome.results:
+        word = _WORDS[outcome.results[0].status]
+    return wire.encoded(ChangeConfigurationResponse(status=word))
+
+
+def _once(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return keys in their order, each once without regard to case."""
+    first: dict[str, str] = {}
+    for key in keys:
+        first.setdefault(key.casefold(), key)
+    return tuple(first.values())
+
+
+def _asked(incoming: Incoming) -> tuple[str, ...]:
+    keys = incoming.wire
+    return keys if isinstance(keys, tuple) else ()

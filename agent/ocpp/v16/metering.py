@@ -1,0 +1,90 @@
+"""MeterValues, and samples as 1.6 writes them (1.6 reference, chapter 5).
+
+Values are decimal text. Context, measurand, location and unit are always written, because
+many CSMSs do not apply the defaults. Frequency has no unit in 1.6.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TypeGuard, get_args
+
+from agent.core.effects import MeterSampled
+from agent.core.values import Measurand, Quantity, ReadingContext, Sample
+from agent.ocpp.adapter import Call, View
+from agent.ocpp.v16 import numbering, wire
+from agent.ocpp.v16.messages import (
+    MeterValue,
+    MeterValuesRequest,
+    PhaseWord,
+    SampledValue,
+    UnitWord,
+)
+from agent.ocpp.wire_time import to_text
+
+UNITS: Mapping[Measurand, UnitWord | None] = {
+    Measurand.CURRENT_IMPORT: "A",
+    Measurand.CURRENT_OFFERED: "A",
+    Measurand.ENERGY_IMPORT: "Wh",
+    Measurand.ENERGY_EXPORT: "Wh",
+    Measurand.FREQUENCY: None,
+    Measurand.POWER_IMPORT: "W",
+    Measurand.POWER_OFFERED: "W",
+    Measurand.VOLTAGE: "V",
+}
+
+_PHASE_WORDS = frozenset(get_args(PhaseWord))
+
+
+def decimal_text(value: float) -> str:
+    """Return a finite number with at most three decimals and without an exponent."""
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def meter_values(samples: Iterable[Sample], view: View) -> tuple[MeterValue, ...]:
+    """Return samples in their order; what holds no finite number is left out."""
+    values = (_meter_value(sample, view) for sample in samples)
+    return tuple(value for value in values if value.sampled_value)
+
+
+def sampled(record: MeterSampled, view: View) -> Call | None:
+    """Return a MeterValues outside of transactions."""
+    connector = numbering.number(view.specs, record.evse_id, record.connector_id)
+    return call(connector, None, (record.sample,), view)
+
+
+def call(
+    connector: int, transaction_id: int | None, samples: Iterable[Sample], view: View
+) -> Call | None:
+    """Return a MeterValues, None when the samples hold nothing to tell."""
+    values = meter_values(samples, view)
+    if not values:
+        return None
+    payload = MeterValuesRequest(
+        connector_id=connector, meter_value=values, transaction_id=transaction_id
+    )
+    return wire.call("MeterValues", payload)
+
+
+def _meter_value(sample: Sample, view: View) -> MeterValue:
+    values = tuple(
+        _sampled_value(quantity, sample.context)
+        for quantity in sample.quantities
+        if math.isfinite(quantity.value)
+    )
+    return MeterValue(timestamp=to_text(view.told_s(sample.at)), sampled_value=values)
+
+
+def _sampled_value(quantity: Quantity, context: ReadingContext) -> SampledValue:
+    return SampledValue(
+        value=decimal_text(quantity.value),
+        context=context.value,
+        measurand=quantity.measurand.value,
+        phase=quantity.phase if _is_phase(quantity.phase) else None,
+        location="Outlet",
+        unit=UNITS[quantity.measurand],
+    )
+
+
+def _is_phase(text: str | None) -> TypeGuard[PhaseWord]:
+    return text in _PHASE_WORDS

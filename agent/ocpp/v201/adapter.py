@@ -1,0 +1,215 @@
+"""OCPP 2.0.1 between the wire and the domain: which message goes to which block's module.
+
+The modules beside this one are named after the blocks of the core and hold the translation;
+here is only the dispatch. Actions that the specification knows and this station does not
+offer are answered NotSupported, all others NotImplemented.
+"""
+
+import msgspec
+
+from agent.core.effects import (
+    AuthorizationWanted,
+    BootReported,
+    DataTransferSent,
+    HeartbeatSent,
+    Message,
+    MeterSampled,
+    Outcome,
+    Record,
+    SecurityEvent,
+    StatusReported,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from agent.core.events import CacheClearRequested, Event, Request, StatusAcknowledged
+from agent.core.values import RegistrationStatus
+from agent.ocpp.adapter import Adapter, Answered, Call, Incoming, View
+from agent.ocpp.v201 import (
+    authorization,
+    availability,
+    codec,
+    data_transfer,
+    device_model,
+    metering,
+    provisioning,
+    remote_control,
+    security,
+    session,
+    smart_charging,
+)
+from agent.ocpp.v201.datatypes import Wire
+from agent.ocpp.v201.messages import (
+    CSMS_REQUESTS,
+    STATION_REQUESTS,
+    UNSUPPORTED,
+    ChangeAvailabilityRequest,
+    ClearCacheRequest,
+    DataTransferRequest,
+    GetVariablesRequest,
+    HeartbeatRequest,
+    RequestStartTransactionRequest,
+    RequestStopTransactionRequest,
+    ResetRequest,
+    SetChargingProfileRequest,
+    SetVariablesRequest,
+)
+from agent.ocppj.errors import RpcError, RpcErrorCode
+
+
+class Adapter201(Adapter):
+    """The adapter for `ocpp2.0.1`."""
+
+    @property
+    def subprotocol(self) -> str:
+        return "ocpp2.0.1"
+
+    @property
+    def restates_status(self) -> bool:
+        # B04.FR.01: after more than OfflineThreshold every connector is told again.
+        return True
+
+    def encode_record(self, record: Record, view: View, *, offline: bool) -> Call | None:
+        match record:
+            case TransactionStarted() | TransactionUpdated() | TransactionEnded():
+                event = session.event(record, view, offline=offline)
+                return _call("TransactionEvent", event)
+            case MeterSampled():
+                return _call("MeterValues", metering.sampled(record, view))
+            case SecurityEvent():
+                return _call("SecurityEventNotification", security.notification(record, view))
+
+    def record_accepted(
+        self,
+        record: Record,
+        call: Call,  # noqa: ARG002  the record alone says what its answer is about
+        payload: msgspec.Raw,
+    ) -> tuple[Event, ...]:
+        match record:
+            case TransactionStarted() | TransactionUpdated() | TransactionEnded():
+                return (session.acknowledged(record, payload),)
+            case MeterSampled() | SecurityEvent():
+                return ()
+
+    def expand(self, message: Message) -> tuple[Message, ...]:
+        return (message,)
+
+    def encode_message(self, message: Message, view: View) -> Call | None:
+        match message:
+            case BootReported():
+                return _call("BootNotification", provisioning.boot(message, view.info))
+            case HeartbeatSent():
+                return _call("Heartbeat", HeartbeatRequest())
+            case AuthorizationWanted():
+                return _call("Authorize", authorization.authorize(message))
+            case StatusReported():
+                notification = availability.status_notification(message, view)
+                return _call("StatusNotification", notification)
+            case DataTransferSent():
+                return _call("DataTransfer", data_transfer.request(message))
+
+    def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
+        match message:
+            case BootReported():
+                return (provisioning.booted(payload),)
+            case HeartbeatSent():
+                return (provisioning.heartbeat_answered(payload),)
+            case AuthorizationWanted():
+                return (authorization.authorized(message, payload),)
+            case StatusReported():
+                return (StatusAcknowledged(message.status),)
+            case DataTransferSent():
+                return (data_transfer.answered(message, payload),)
+
+    def admit(self, registration: RegistrationStatus | None, action: str) -> bool:
+        # B03.FR.08; while the answer is Pending or out, requests are served (B02.FR.01).
+        if registration is RegistrationStatus.REJECTED:
+            raise RpcError(
+                RpcErrorCode.SECURITY_ERROR,
+                f"the station is rejected by this CSMS and does not serve {action}",
+            )
+        return True
+
+    def decode(
+        self, action: str, payload: msgspec.Raw, request_id: int, view: View
+    ) -> Incoming | Answered:
+        kind = CSMS_REQUESTS.get(action)
+        if kind is None:
+            known = action in STATION_REQUESTS or action in UNSUPPORTED
+            code = RpcErrorCode.NOT_SUPPORTED if known else RpcErrorCode.NOT_IMPLEMENTED
+            raise RpcError(code, f"{action}: one of {', '.join(CSMS_REQUESTS)} is served")
+        wire = codec.decode(kind, payload)
+        match wire:
+            case GetVariablesRequest():
+                return _read(wire, request_id, view)
+            case SetVariablesRequest():
+                return _write(wire, request_id, view)
+            case DataTransferRequest():
+                return Answered(codec.encode(data_transfer.UNKNOWN_VENDOR))
+            case _:
+                return Incoming(action, _request(wire, request_id), wire)
+
+    def respond(self, incoming: Incoming, outcome: Outcome, view: View) -> bytes:
+        return codec.encode(_response(incoming.wire, outcome, view))
+
+
+def _call(action: str, message: Wire | None) -> Call | None:
+    return None if message is None else Call(action, codec.encode(message))
+
+
+def _read(wire: GetVariablesRequest, request_id: int, view: View) -> Incoming | Answered:
+    plan = device_model.read_plan(wire, view.settings)
+    request = device_model.read_request(plan, request_id)
+    if request is None:
+        return Answered(codec.encode(device_model.read_answer(plan, device_model.NOTHING)))
+    return Incoming("GetVariables", request, plan)
+
+
+def _write(wire: SetVariablesRequest, request_id: int, view: View) -> Incoming | Answered:
+    plan = device_model.write_plan(wire, view.settings)
+    request = device_model.write_request(plan, request_id)
+    if request is None:
+        return Answered(codec.encode(device_model.write_answer(plan, device_model.NOTHING)))
+    return Incoming("SetVariables", request, plan)
+
+
+def _request(wire: Wire, request_id: int) -> Request:
+    match wire:
+        case ChangeAvailabilityRequest():
+            return availability.change(wire, request_id)
+        case ClearCacheRequest():
+            return CacheClearRequested(request_id)
+        case RequestStartTransactionRequest():
+            return remote_control.start(wire, request_id)
+        case RequestStopTransactionRequest():
+            return remote_control.stop(wire, request_id)
+        case ResetRequest():
+            return provisioning.reset(wire, request_id)
+        case SetChargingProfileRequest():
+            return smart_charging.offered(wire, request_id)
+        case _:
+            raise AssertionError(
+                f"CSMS_REQUESTS has {type(wire).__name__}, and nobody takes it"
+            )
+
+
+def _response(wire: object, outcome: Outcome, view: View) -> Wire:
+    match wire:
+        case ChangeAvailabilityRequest():
+            return availability.change_answer(outcome)
+        case ClearCacheRequest():
+            return authorization.cache_cleared(outcome)
+        case device_model.ReadPlan():
+            return device_model.read_answer(wire, outcome)
+        case device_model.WritePlan():
+            return device_model.write_answer(wire, outcome)
+        case RequestStartTransactionRequest():
+            return remote_control.start_answer(outcome, view)
+        case RequestStopTransactionRequest():
+            return remote_control.stop_answer(outcome)
+        case ResetRequest():
+            return provisioning.reset_answer(outcome)
+        case SetChargingProfileRequest():
+            return smart_charging.offer_answer(outcome)
+        case _:
+            raise AssertionError(f"{type(wire).__name__} is nothing that waits for an answer")

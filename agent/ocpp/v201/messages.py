@@ -1,0 +1,387 @@
+"""OCPP 2.0.1 messages as Structs, in both directions, and tables of them by action.
+
+The station encodes its requests and the answers to the CSMS; a CSMS written against the
+same tables (the bench's) decodes them and encodes the rest. Reading is lenient about unknown
+members and null, writing is strict; see agent.ocpp.v201.datatypes.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
+
+from agent.ocpp.v201.datatypes import (
+    AuthorizeCertificateStatus,
+    BootReason,
+    ChargingProfile,
+    ChargingStation,
+    ConnectorStatus,
+    DataTransferStatus,
+    DateTime,
+    EvseAddress,
+    GetVariableData,
+    GetVariableResult,
+    IdTokenInfo,
+    Int,
+    MessageContent,
+    MeterValue,
+    OcspRequestData,
+    OperationalStatus,
+    RegistrationStatus,
+    ResetKind,
+    SetVariableData,
+    SetVariableResult,
+    StatusInfo,
+    Str36,
+    Str50,
+    Str255,
+    Str5500,
+    TransactionEventKind,
+    TransactionInfo,
+    TriggerReason,
+    Wire,
+    WireIdToken,
+)
+
+AcceptedOrRejected: TypeAlias = Literal["Accepted", "Rejected"]
+AcceptedRejectedOrScheduled: TypeAlias = Literal["Accepted", "Rejected", "Scheduled"]
+MeterValues: TypeAlias = Annotated[tuple[MeterValue, ...], Meta(min_length=1)]
+
+# --- sent by the station -----------------------------------------------------------------
+
+
+class AuthorizeRequest(Wire, frozen=True):
+    """May this token charge?"""
+
+    id_token: WireIdToken
+    certificate: Str5500 | None = None
+    iso15118_certificate_hash_data: (
+        Annotated[tuple[OcspRequestData, ...], Meta(min_length=1, max_length=4)] | None
+    ) = None
+
+
+class AuthorizeResponse(Wire, frozen=True):
+    """The verdict on the token."""
+
+    id_token_info: IdTokenInfo
+    certificate_status: AuthorizeCertificateStatus | None = None
+
+
+class BootNotificationRequest(Wire, frozen=True):
+    """The station introduces itself."""
+
+    charging_station: ChargingStation
+    reason: BootReason
+
+
+class BootNotificationResponse(Wire, frozen=True):
+    """Whether it is welcome; `interval` in s."""
+
+    current_time: DateTime
+    interval: Int
+    status: RegistrationStatus
+    status_info: StatusInfo | None = None
+
+
+class HeartbeatRequest(Wire, frozen=True):
+    """The station is alive."""
+
+
+class HeartbeatResponse(Wire, frozen=True):
+    """The time."""
+
+    current_time: DateTime
+
+
+class MeterValuesRequest(Wire, frozen=True):
+    """Values outside a transaction; evseId 0 is the station's own meter."""
+
+    evse_id: Int
+    meter_value: MeterValues
+
+
+class MeterValuesResponse(Wire, frozen=True):
+    """Received."""
+
+
+class SecurityEventNotificationRequest(Wire, frozen=True):
+    """Something relevant to security happened."""
+
+    type: Str50
+    timestamp: DateTime
+    tech_info: Str255 | None = None
+
+
+class SecurityEventNotificationResponse(Wire, frozen=True):
+    """Received."""
+
+
+class StatusNotificationRequest(Wire, frozen=True):
+    """The status of one connector."""
+
+    timestamp: DateTime
+    connector_status: ConnectorStatus
+    evse_id: Int
+    connector_id: Int
+
+
+class StatusNotificationResponse(Wire, frozen=True):
+    """Received."""
+
+
+class TransactionEventRequest(Wire, frozen=True):
+    """Something happened to a transaction; `cable_max_current` in A."""
+
+    event_type: TransactionEventKind
+    timestamp: DateTime
+    trigger_reason: TriggerReason
+    seq_no: Int
+    transaction_info: TransactionInfo
+    meter_value: MeterValues | None = None
+    offline: bool | None = None
+    number_of_phases_used: Int | None = None
+    cable_max_current: Int | None = None
+    reservation_id: Int | None = None
+    evse: EvseAddress | None = None
+    id_token: WireIdToken | None = None
+
+
+class TransactionEventResponse(Wire, frozen=True):
+    """Received, and perhaps a verdict on the token that the event told."""
+
+    total_cost: float | None = None
+    charging_priority: Int | None = None
+    id_token_info: IdTokenInfo | None = None
+    updated_personal_message: MessageContent | None = None
+
+
+# --- sent by either ----------------------------------------------------------------------
+
+
+class DataTransferRequest(Wire, frozen=True):
+    """A vendor's own data; `data` is any JSON value."""
+
+    vendor_id: Str255
+    message_id: Str50 | None = None
+    data: Any = None
+
+
+class DataTransferResponse(Wire, frozen=True):
+    """What became of it."""
+
+    status: DataTransferStatus
+    status_info: StatusInfo | None = None
+    data: Any = None
+
+
+# --- sent by the CSMS --------------------------------------------------------------------
+
+
+class ChangeAvailabilityRequest(Wire, frozen=True):
+    """Make a part of the station operative or not; without `evse` the whole station."""
+
+    operational_status: OperationalStatus
+    evse: EvseAddress | None = None
+
+
+class ChangeAvailabilityResponse(Wire, frozen=True):
+    """Whether it is so, or will be."""
+
+    status: AcceptedRejectedOrScheduled
+    status_info: StatusInfo | None = None
+
+
+class ClearCacheRequest(Wire, frozen=True):
+    """Empty the authorization cache."""
+
+
+class ClearCacheResponse(Wire, frozen=True):
+    """Whether it is empty."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
+class GetVariablesRequest(Wire, frozen=True):
+    """Read variables."""
+
+    get_variable_data: Annotated[tuple[GetVariableData, ...], Meta(min_length=1)]
+
+
+class GetVariablesResponse(Wire, frozen=True):
+    """One result per variable, in the order of the request."""
+
+    get_variable_result: Annotated[tuple[GetVariableResult, ...], Meta(min_length=1)]
+
+
+class RequestStartTransactionRequest(Wire, frozen=True):
+    """Start a transaction."""
+
+    id_token: WireIdToken
+    remote_start_id: Int
+    evse_id: Int | None = None
+    group_id_token: WireIdToken | None = None
+    charging_profile: ChargingProfile | None = None
+
+
+class RequestStartTransactionResponse(Wire, frozen=True):
+    """Whether it is going to; `transaction_id` of one that runs already."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+    transaction_id: Str36 | None = None
+
+
+class RequestStopTransactionRequest(Wire, frozen=True):
+    """Stop a transaction."""
+
+    transaction_id: Str36
+
+
+class RequestStopTransactionResponse(Wire, frozen=True):
+    """Whether it is going to."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
+class ResetRequest(Wire, frozen=True):
+    """Restart the station, or one EVSE."""
+
+    type: ResetKind
+    evse_id: Int | None = None
+
+
+class ResetResponse(Wire, frozen=True):
+    """Whether it is going to, or when it can."""
+
+    status: AcceptedRejectedOrScheduled
+    status_info: StatusInfo | None = None
+
+
+class SetChargingProfileRequest(Wire, frozen=True):
+    """Install a charging profile; evseId 0 is the station."""
+
+    evse_id: Int
+    charging_profile: ChargingProfile
+
+
+class SetChargingProfileResponse(Wire, frozen=True):
+    """Whether it is installed."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
+class SetVariablesRequest(Wire, frozen=True):
+    """Write variables."""
+
+    set_variable_data: Annotated[tuple[SetVariableData, ...], Meta(min_length=1)]
+
+
+class SetVariablesResponse(Wire, frozen=True):
+    """One result per variable, in the order of the request."""
+
+    set_variable_result: Annotated[tuple[SetVariableResult, ...], Meta(min_length=1)]
+
+
+# --- tables ------------------------------------------------------------------------------
+
+STATION_REQUESTS: Mapping[str, type[Wire]] = {
+    "Authorize": AuthorizeRequest,
+    "BootNotification": BootNotificationRequest,
+    "DataTransfer": DataTransferRequest,
+    "Heartbeat": HeartbeatRequest,
+    "MeterValues": MeterValuesRequest,
+    "SecurityEventNotification": SecurityEventNotificationRequest,
+    "StatusNotification": StatusNotificationRequest,
+    "TransactionEvent": TransactionEventRequest,
+}
+"""What the station sends, by action."""
+
+CSMS_REQUESTS: Mapping[str, type[Wire]] = {
+    "ChangeAvailability": ChangeAvailabilityRequest,
+    "ClearCache": ClearCacheRequest,
+    "DataTransfer": DataTransferRequest,
+    "GetVariables": GetVariablesRequest,
+    "RequestStartTransaction": RequestStartTransactionRequest,
+    "RequestStopTransaction": RequestStopTransactionRequest,
+    "Reset": ResetRequest,
+    "SetChargingProfile": SetChargingProfileRequest,
+    "SetVariables": SetVariablesRequest,
+}
+"""What the station understands, by action."""
+
+RESPONSES: Mapping[str, type[Wire]] = {
+    "Authorize": AuthorizeResponse,
+    "BootNotification": BootNotificationResponse,
+    "ChangeAvailability": ChangeAvailabilityResponse,
+    "ClearCache": ClearCacheResponse,
+    "DataTransfer": DataTransferResponse,
+    "GetVariables": GetVariablesResponse,
+    "Heartbeat": HeartbeatResponse,
+    "MeterValues": MeterValuesResponse,
+    "RequestStartTransaction": RequestStartTransactionResponse,
+    "RequestStopTransaction": RequestStopTransactionResponse,
+    "Reset": ResetResponse,
+    "SecurityEventNotification": SecurityEventNotificationResponse,
+    "SetChargingProfile": SetChargingProfileResponse,
+    "SetVariables": SetVariablesResponse,
+    "StatusNotification": StatusNotificationResponse,
+    "TransactionEvent": TransactionEventResponse,
+}
+"""Answers of either side, by action."""
+
+UNSUPPORTED = frozenset(
+    {
+        "CancelReservation",
+        "CertificateSigned",
+        "ClearChargingProfile",
+        "ClearDisplayMessage",
+        "ClearVariableMonitoring",
+        "ClearedChargingLimit",
+        "CostUpdated",
+        "CustomerInformation",
+        "DeleteCertificate",
+        "FirmwareStatusNotification",
+        "Get15118EVCertificate",
+        "GetBaseReport",
+        "GetCertificateStatus",
+        "GetChargingProfiles",
+        "GetCompositeSchedule",
+        "GetDisplayMessages",
+        "GetInstalledCertificateIds",
+        "GetLocalListVersion",
+        "GetLog",
+        "GetMonitoringReport",
+        "GetReport",
+        "GetTransactionStatus",
+        "InstallCertificate",
+        "LogStatusNotification",
+        "NotifyChargingLimit",
+        "NotifyCustomerInformation",
+        "NotifyDisplayMessages",
+        "NotifyEVChargingNeeds",
+        "NotifyEVChargingSchedule",
+        "NotifyEvent",
+        "NotifyMonitoringReport",
+        "NotifyReport",
+        "PublishFirmware",
+        "PublishFirmwareStatusNotification",
+        "ReportChargingProfiles",
+        "ReservationStatusUpdate",
+        "ReserveNow",
+        "SendLocalList",
+        "SetDisplayMessage",
+        "SetMonitoringBase",
+        "SetMonitoringLevel",
+        "SetNetworkProfile",
+        "SetVariableMonitoring",
+        "SignCertificate",
+        "TriggerMessage",
+        "UnlockConnector",
+        "UnpublishFirmware",
+        "UpdateFirmware",
+    }
+)
+"""Actions of OCPP 2.0.1 (appendix A.1) that no table above names."""

@@ -1,0 +1,79 @@
+"""What this station does not have (1.6 reference 1.8 number 6 and 7, and 1.9)."""
+
+import json
+
+import pytest
+
+from agent.ocpp.adapter import Answered
+from agent.ocpp.v16.messages import STATION_REQUESTS, UNSUPPORTED
+from agent.ocppj.errors import RpcError, RpcErrorCode
+from tests.ocpp.v16.facts import asked
+from tests.support.schemas import validate
+
+RESERVATION = {
+    "connectorId": 1,
+    "expiryDate": "2026-01-15T12:00:00Z",
+    "idTag": "A1",
+    "reservationId": 11,
+}
+LIST = {
+    "listVersion": 5,
+    "updateType": "Full",
+    "localAuthorizationList": [
+        {"idTag": "A1", "idTagInfo": {"status": "Accepted"}},
+        {"idTag": "B2"},
+    ],
+}
+
+
+def refused(action, payload="{}"):
+    with pytest.raises(RpcError) as caught:
+        asked(action, payload)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("action", "request_", "response"),
+    [
+        ("GetLocalListVersion", {}, {"listVersion": -1}),
+        ("SendLocalList", LIST, {"status": "NotSupported"}),
+        ("ReserveNow", RESERVATION, {"status": "Rejected"}),
+        ("CancelReservation", {"reservationId": 11}, {"status": "Rejected"}),
+        ("UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"}),
+    ],
+)
+def test_what_certification_looks_at_has_a_status(action, request_, response):
+    found = asked(action, json.dumps(request_))
+    assert isinstance(found, Answered)
+    assert validate("ocpp1.6", action, found.payload, response=True) == response
+
+
+@pytest.mark.parametrize(
+    ("action", "payload", "code"),
+    [
+        ("ReserveNow", "{}", RpcErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
+        ("CancelReservation", '{"reservationId":"x"}', RpcErrorCode.TYPE_CONSTRAINT_VIOLATION),
+        ("UnlockConnector", '{"connectorId":0}', RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
+        ("SendLocalList", "[]", RpcErrorCode.FORMAT_VIOLATION),
+    ],
+)
+def test_a_broken_payload_is_refused_all_the_same(action, payload, code):
+    assert refused(action, payload).code is code
+
+
+@pytest.mark.parametrize("action", sorted(UNSUPPORTED))
+def test_a_known_action_without_its_feature_is_not_supported(action):
+    assert refused(action).code is RpcErrorCode.NOT_SUPPORTED
+    assert action in refused(action).description
+
+
+@pytest.mark.parametrize("action", sorted(set(STATION_REQUESTS) - {"DataTransfer"}))
+def test_a_request_that_only_stations_send_is_not_supported(action):
+    assert refused(action).code is RpcErrorCode.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("action", ["FooBar", "reset", "", "GetVariables", "X" * 9000])
+def test_an_unknown_action_is_not_implemented(action):
+    error = refused(action)
+    assert error.code is RpcErrorCode.NOT_IMPLEMENTED
+    assert len(error.description) < 80
