@@ -1,0 +1,62 @@
+"""Read the configuration, the board, the register maps and the credentials it names.
+
+Reports every mistake as `file:line: what is wrong (what is allowed)`, one to a line, and
+changes nothing. Exit code 0 without mistakes, 78 with any.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from agent.commands.invocation import CONFIGURATION, DONE, config_path, printable
+from agent.config import Config, check_config, load_config
+from agent.factory import check_setting
+from hal.board_file import check_board, load_board
+
+
+def declare(parser: argparse.ArgumentParser, _: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--json", action="store_true", help="an array of {file, line, message} on stdout"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the mistakes on stdout, and how many on stderr."""
+    path = config_path(args)
+    problems = check_config(path, check_setting, check_board)
+    if args.json:
+        print(msgspec.json.encode(problems).decode())
+    else:
+        for problem in problems:
+            print(printable(str(problem)))
+    if problems:
+        count = _count(len({problem.file for problem in problems}), "file")
+        print(f"{_count(len(problems), 'mistake')} in {count}", file=sys.stderr)
+        return CONFIGURATION
+    checked = len(_named(load_config(path, check_setting)))
+    print(f"no mistakes in {_count(checked, 'file')}", file=sys.stderr)
+    return DONE
+
+
+def _named(config: Config) -> set[Path | str]:
+    """Return all files that a configuration without mistakes leads to; maps by name."""
+    security = config.security
+    keys = [profile.password for profile in config.csms] + [security.client_key]
+    return {
+        config.path,
+        config.board,
+        *load_board(config.board).maps,
+        *(key.file for key in keys if key is not None and key.file is not None),
+        *security.csms_roots,
+        *security.manufacturer_roots,
+        *security.v2g_roots,
+        *security.mo_roots,
+        *([security.client_certificate] if security.client_certificate else []),
+    }
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
