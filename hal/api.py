@@ -31,7 +31,7 @@ class EvseListener(Protocol):
         """Take what the contactor's mirror contact says, not what was commanded."""
 
     def cable_changed(self, ampacity_a: float | None) -> None:
-        """Take the cable's current rating in A; None when no cable is plugged or it is fixed."""
+        """Take the cable's rating in A; None when no cable is plugged or it is fixed."""
 
     def meter_read(self, reading: MeterReading) -> None:
         """Take a plausible reading; at least every 5 s while the meter is well."""

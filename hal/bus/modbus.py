@@ -219,6 +219,7 @@ class ModbusPort(ABC):
         is_settled = False
         try:
             response = await request.send(client)
+            _heed_cancellation()
             request.verify(response)
             is_settled = True
         except ExceptionReplyError:
@@ -377,3 +378,14 @@ class SerialPort(ModbusPort):
             retries=0,
             reconnect_delay=0,
         )
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that got lost on the way.
+
+    Below Python 3.12 `asyncio.wait_for`, which pymodbus waits with, swallows one that
+    arrives together with the answer; its task would then live on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -61,6 +61,7 @@ class SimulatorServer:
         self._clients: dict[asyncio.Task[None], Client] = {}
         self._drivers: set[Client] = set()
         self._path: Path | None = None
+        self._socket_inode: int | None = None
         self._server: asyncio.Server | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._deserted = asyncio.Event()
@@ -74,7 +75,7 @@ class SimulatorServer:
         self._server = await asyncio.start_unix_server(
             self._serve, sock=_bound(path), limit=wire.MAX_LINE
         )
-        self._path = path
+        self._path, self._socket_inode = path, _inode(path)
         self._linger()
 
     async def stop(self) -> None:
@@ -88,8 +89,8 @@ class SimulatorServer:
             if self._clients:
                 await asyncio.wait(self._clients)
             await self._server.wait_closed()
-        if self._path is not None:
-            _removed(self._path)
+        if self._path is not None and _inode(self._path) == self._socket_inode:
+            _removed(self._path)  # unless another board has taken its place meanwhile
 
     async def deserted(self) -> None:
         """Wait until there has been no driver for the linger time."""
@@ -230,6 +231,13 @@ class SimulatorServer:
         if evse_id not in self._units:
             raise SimRefused(f"no EVSE {evse_id}; there are 1 to {len(self._units)}")
         return self._units[evse_id]
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _removed(path: Path) -> None:

@@ -120,7 +120,7 @@ def test_another_case_is_mended_only_on_request():
         (b'{"connectorId":1,"text":"\\ud800"}', "FORMAT_VIOLATION", "payload"),
         (b'{"deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "FORMAT_VIOLATION", "payload"),
         (
-            b'{"connectorId":"1","deep":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+            b'{"connectorId":"1","deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
             "FORMAT_VIOLATION",
             "payload",
         ),
