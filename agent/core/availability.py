@@ -109,9 +109,7 @@ def step(state: Availability, event: Event, context: Context) -> Turn[Availabili
         case LinkDown():
             if state.outage_from_s is not None:
                 return Turn(state)
-            now_s = context.now.monotonic_s
-            kept = replace(state, told=state.acknowledged, failed=frozenset())
-            return Turn(replace(kept, outage_from_s=now_s))
+            return Turn(_unlinked(state, context.now.monotonic_s))
         case BootAnswered(status=RegistrationStatus.ACCEPTED):
             return Turn(replace(state, told={}, acknowledged={}))
         case Registered():
@@ -124,6 +122,16 @@ def step(state: Availability, event: Event, context: Context) -> Turn[Availabili
             return Turn(state)
 
 
+def _unlinked(state: Availability, now_s: float) -> Availability:
+    """Keep what the CSMS surely knows: what was told and not acknowledged may have arrived."""
+    sure = {
+        key: status
+        for key, status in state.acknowledged.items()
+        if state.told.get(key, status) == status
+    }
+    return replace(state, told=sure, acknowledged=sure, failed=frozenset(), outage_from_s=now_s)
+
+
 def _acknowledged(state: Availability, status: ConnectorStatus) -> Availability:
     key = (status.evse_id, status.connector_id)
     acknowledged = {**state.acknowledged, key: status}
@@ -131,9 +139,12 @@ def _acknowledged(state: Availability, status: ConnectorStatus) -> Availability:
 
 
 def _failed(state: Availability, status: ConnectorStatus) -> Availability:
-    """Forget that a status was told, so that the present one is told once more (1.6 3.5)."""
+    """Forget that a status was told, so that the present one is told once more (1.6 3.5).
+
+    One that a later status has superseded is past: the later one is on its way.
+    """
     key = (status.evse_id, status.connector_id)
-    if key in state.failed:
+    if key in state.failed or state.told.get(key) != status:
         return state
     told = {other: item for other, item in state.told.items() if other != key}
     if key in state.acknowledged:

@@ -88,11 +88,10 @@ def step(state: Connection, event: Event, context: Context) -> Turn[Connection]:
         case LinkUp():
             # A dial that was under way when somebody took the link down may still succeed.
             closing = (CloseLink(_HELD),) if state.is_held else ()
-            state = replace(state, up=event, up_at=context.now, is_dialing=False, reason="")
-            return Turn(state, closing)
+            return Turn(_linked(state, event, context), closing)
         case LinkDown(reason=reason):
             return Turn(_lost(state, reason, context))
-        case DialFailed():
+        case DialFailed() if state.is_dialing:
             return Turn(_refused(state, event, context))
         case LinkHeld(held=True):
             closing = (CloseLink(_HELD),) if state.up else ()
@@ -110,6 +109,12 @@ def step(state: Connection, event: Event, context: Context) -> Turn[Connection]:
 def _dialing(state: Connection) -> Connection:
     """Dial at once, if there is anybody to dial."""
     return replace(state, is_dialing=state.profiles > 0)
+
+
+def _linked(state: Connection, event: LinkUp, context: Context) -> Connection:
+    return replace(
+        state, up=event, up_at=context.now, is_dialing=False, dial_at_s=None, reason=""
+    )
 
 
 def _lost(state: Connection, reason: str, context: Context) -> Connection:

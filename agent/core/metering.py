@@ -25,7 +25,7 @@ from agent.core.events import (
 )
 from agent.core.samples import take
 from agent.core.setpoint import offered_a
-from agent.core.states import READING_FRESH_S, Active, Evse
+from agent.core.states import READING_FRESH_S, Active
 from agent.core.turn import Context, Turn
 from agent.core.values import Measurand, ReadingContext, Sample, Stamp, Trigger, Value
 from agent.core.variables import Settings, Variable
@@ -40,7 +40,7 @@ class Rhythm(Value, frozen=True):
     """Grids of one transaction, in monotonic seconds.
 
     Attributes:
-        anchor_s: its start.
+        anchor_s: its start, or its return after a power cut.
         told_s, kept_s: next instants; None when the interval is 0.
     """
 
@@ -71,8 +71,7 @@ def step(state: Metering, event: Event, context: Context) -> Turn[Metering]:
         case PowerUp():
             return Turn(_aligned(Metering(), context))
         case TransactionOpened(evse_id=evse_id):
-            anchor_s = _anchor_s(context.evses[evse_id], context.now)
-            rhythm = _laid(Rhythm(anchor_s), context.now, context.settings)
+            rhythm = _laid(Rhythm(context.now.monotonic_s), context.now, context.settings)
             return Turn(replace(state, rhythms={**state.rhythms, evse_id: rhythm}))
         case TransactionClosed(evse_id=evse_id):
             left = {key: item for key, item in state.rhythms.items() if key != evse_id}
@@ -89,13 +88,6 @@ def step(state: Metering, event: Event, context: Context) -> Turn[Metering]:
             return _due(state, context)
         case _:
             return Turn(state)
-
-
-def _anchor_s(evse: Evse, now: Stamp) -> float:
-    transaction = evse.transaction
-    if transaction is None or transaction.started_at.boot != now.boot:
-        return now.monotonic_s
-    return transaction.started_at.monotonic_s
 
 
 def _laid(rhythm: Rhythm, now: Stamp, settings: Settings) -> Rhythm:

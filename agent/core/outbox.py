@@ -27,7 +27,6 @@ from agent.core.effects import (
     Note,
     Record,
     Report,
-    SecurityEvent,
     SetAside,
     TransactionEnded,
     TransactionStarted,
@@ -107,8 +106,8 @@ def entry_of(record_id: int, record: Record) -> Entry:
             return Entry(record_id, "ended", transaction_id, at)
         case MeterSampled(sample=sample):
             return Entry(record_id, "sampled", "", sample.at, is_sample=True)
-        case SecurityEvent(at=at):
-            return Entry(record_id, "security", "", at)
+        case security:
+            return Entry(record_id, "security", "", security.at)
 
 
 def ready(state: Outbox) -> Entry | None:

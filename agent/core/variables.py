@@ -523,7 +523,7 @@ def checked(variable: Variable, text: str) -> str | Refusal:
             return _checked_number(variable, text)
         case Kind.OPTION | Kind.MEMBERS:
             return _checked_list(variable, text)
-        case Kind.STRING:
+        case _:
             longest = int(variable.maximum or 500)
             too_long = Refusal("TooLong", f"up to {longest} characters")
             return text if len(text) <= longest else too_long

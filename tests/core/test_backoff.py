@@ -1,6 +1,6 @@
 """Waits: doubling, its end, and the random part."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core.backoff import LONGEST_S, redial_s, resend_s
@@ -30,6 +30,7 @@ def test_the_random_part_comes_on_top() -> None:
     assert wait == 7.5
 
 
+@settings(deadline=None)
 @given(
     failures=st.integers(1, 10**6),
     minimum_s=st.integers(1, 3600),

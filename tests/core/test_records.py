@@ -73,6 +73,7 @@ def test_the_start_is_triggered_by_what_came_last_or_from_afar() -> None:
     for evse, session, trigger in (
         (plugged, early, Trigger.CABLE_PLUGGED_IN),
         (plugged, late, Trigger.AUTHORIZED),
+        (plugged, Authorized(TAG, Stamp(1, 50.0)), Trigger.AUTHORIZED),
         (plugged, replace(early, is_remote=True), Trigger.REMOTE_START),
     ):
         _, record = records.started(evse, session, reading(), a_context())

@@ -4,15 +4,17 @@ from agent.core.states import (
     READING_FRESH_S,
     Active,
     ActiveFault,
+    Authorized,
     Ending,
     Evse,
     Idle,
     Inputs,
     Resuming,
+    Transaction,
 )
-from agent.core.values import EvseSpec, Stamp
+from agent.core.values import ChargingState, EvseSpec, Stamp
 from hal.types import Fault, PilotState
-from tests.support.core import Bench, reading
+from tests.support.core import TAG, Bench, reading
 
 NOW = Stamp(1, 100.0)
 
@@ -45,6 +47,16 @@ def test_a_reading_is_fresh_for_ten_seconds() -> None:
 def test_without_a_reading_none_is_fresh() -> None:
     assert Inputs().fresh_reading(NOW) is None
     assert Inputs(reading=reading()).fresh_reading(NOW) is None
+
+
+def test_what_nobody_has_said_is_not_so() -> None:
+    transaction = Transaction(
+        "id-1", 1, 1, TAG, NOW, NOW, 0.0, 0.0, NOW, ChargingState.EV_CONNECTED
+    )
+    assert not transaction.is_suspended
+    assert not Authorized(TAG, NOW).is_remote
+    assert not Authorized(TAG, NOW).was_plugged
+    assert not Inputs().is_meter_failing
 
 
 def test_every_state_with_a_transaction_shows_it() -> None:

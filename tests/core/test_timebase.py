@@ -1,6 +1,6 @@
 """Dating: clocks that come late, clocks that lie, and stamps of other boots."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core.timebase import EARLIEST_WALL_S, STEP_S, Timebase, booted, learned, passed
@@ -97,6 +97,7 @@ def test_what_has_passed_never_goes_back_and_needs_a_clock() -> None:
     assert passed(UNSET, Stamp(3, 1.0)) is UNSET
 
 
+@settings(deadline=None)
 @given(
     instants=st.lists(st.floats(0, 1e6), min_size=2, max_size=10).map(sorted),
     told_at=st.floats(0, 1e6),

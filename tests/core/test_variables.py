@@ -1,7 +1,7 @@
 """The table of settings, and the judgement on values."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -141,6 +141,7 @@ def test_a_text_is_taken_up_to_its_longest() -> None:
     assert reason(replace(TEXT, maximum=None), "x" * 501) == "TooLong"
 
 
+@settings(deadline=None)
 @given(variable=st.sampled_from((*TABLE, TEXT, DECIMAL)), text=st.text(max_size=600))
 def test_whatever_is_written_is_judged_and_a_canonical_value_stays(
     variable: Variable, text: str
@@ -152,6 +153,7 @@ def test_whatever_is_written_is_judged_and_a_canonical_value_stays(
         assert checked(variable, value) == value
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[-+]{0,3}[0-9]{0,20}", fullmatch=True))
 def test_a_number_that_is_taken_can_be_read(text: str) -> None:
     value = checked(TIMEOUT, text)

@@ -22,6 +22,8 @@ class _JumpingSelector(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.loop.threads_in_flight or self.loop.io_in_flight:
             return super().select(timeout if timeout == 0 else None)
+        if timeout == 0 and len(self.get_map()) == 1:
+            return []  # only the loop's own pipe is open, and there is work without it
         ready = super().select(0)
         if ready or timeout == 0:
             return ready

@@ -1,0 +1,208 @@
+"""What survives a power cut, as rows, and how it comes back."""
+
+import msgspec
+import pytest
+
+from agent.core import durable, variables
+from agent.core.authorization import digest
+from agent.core.effects import TransactionEnded
+from agent.core.events import (
+    AuthorizationAnswered,
+    AvailabilityRequested,
+    FaultRaised,
+    SettingsWriteRequested,
+    TransactionAcknowledged,
+)
+from agent.core.states import Active, Authorized, Ending, Idle, Resuming
+from agent.core.station import Station
+from agent.core.timebase import EARLIEST_WALL_S
+from agent.core.values import AuthorizationStatus, TokenInfo
+from hal.types import Fault, PilotState
+from tests.support.core import INFO, OTHER, WALL_S, Bench
+
+Stored = dict[str, dict[str, bytes]]
+
+
+def stored(station: Station) -> Stored:
+    """Return all rows of a station as a store would hold them."""
+    found: Stored = {}
+    for name, key, raw in durable.changed({}, durable.rows(station)):
+        assert raw is not None
+        found.setdefault(name, {})[key] = raw
+    return found
+
+
+def restored(rows: Stored, evses: int = 2) -> Station:
+    return durable.restored(
+        rows, [], info=INFO, specs=Bench(evses).specs, profiles=1, factory={}
+    )
+
+
+def lived() -> Bench:
+    """Return a station with something in every slice."""
+    bench = Bench(2).ready(2)
+    bench.charge(1, group="FAMILY")
+    (transaction_id,) = bench.station.outbox.deliveries
+    bench.post(TransactionAcknowledged(transaction_id, remote_id=7))
+    bench.post(SettingsWriteRequested(1, (("ConnectionTimeOut", "45"),)))
+    bench.post(AuthorizationAnswered(2, OTHER, TokenInfo(AuthorizationStatus.BLOCKED)))
+    bench.post(AvailabilityRequested(2, operative=False))
+    bench.post(AvailabilityRequested(3, operative=False, evse_id=2))
+    return bench
+
+
+# --- rows ---
+
+
+def test_a_station_that_lived_has_something_in_every_slice() -> None:
+    assert stored(lived().station).keys() == durable.SLICES.keys()
+
+
+def test_what_was_written_comes_back_as_it_was() -> None:
+    station = lived().station
+    back = restored(stored(station))
+    assert durable.rows(back) == durable.rows(station)
+    assert back.evses[1].session == station.evses[1].session
+    assert back.evses[2].session == Idle()
+    assert back.settings.integer(variables.CONNECTION_TIMEOUT) == 45
+    assert back.authorization.cache == station.authorization.cache
+    assert back.availability.inoperative == {"2"}
+    assert back.availability.scheduled == {"station"}
+    assert list(back.outbox.remote_ids.values()) == [7]
+    assert back.timebase.floor_s > WALL_S
+
+
+@pytest.mark.parametrize("kind", [Active, Ending, Resuming])
+def test_a_session_with_a_transaction_is_a_row_in_every_state(kind: type) -> None:
+    bench = Bench(TxCtrlr__ResumeAfterPowerLoss="true").ready()
+    bench.charge()
+    if kind is Ending:
+        bench.tap()
+    if kind is Resuming:
+        bench.power_cut()
+    assert isinstance(bench.session(), kind)
+    assert restored(stored(bench.station), 1).evses[1].session == bench.session()
+
+
+def test_an_authorization_without_a_transaction_is_no_row() -> None:
+    bench = Bench().ready()
+    bench.tap()
+    bench.grant()
+    assert isinstance(bench.session(), Authorized)
+    assert "session" not in stored(bench.station)
+
+
+def test_a_new_station_begins_with_the_beginning_of_all_boots() -> None:
+    station = restored({})
+    assert durable.boot_row({}) == durable.BootRow()
+    assert (station.timebase.boot, station.timebase.floor_s) == (0, EARLIEST_WALL_S)
+    assert [evse.session for evse in station.evses.values()] == [Idle(), Idle()]
+
+
+def test_what_the_last_boot_left_is_read() -> None:
+    bench = Bench()
+    bench.power_cut()
+    row = durable.boot_row(stored(bench.station))
+    assert (row.boot, row.intended) == (2, None)
+
+
+# --- differences ---
+
+
+def test_an_event_without_consequences_writes_nothing() -> None:
+    bench = lived()
+    before = durable.rows(bench.station)
+    bench.meter(1010.0)
+    bench.post(FaultRaised(2, Fault.READER_FAILURE))
+    assert durable.changed(before, durable.rows(bench.station)) == []
+
+
+def test_only_what_changed_is_written() -> None:
+    bench = lived()
+    before = durable.rows(bench.station)
+    bench.post(SettingsWriteRequested(9, (("MeterValueSampleInterval", "30"),)))
+    (row,) = durable.changed(before, durable.rows(bench.station))
+    assert row == ("setting", variables.SAMPLE_INTERVAL.name, b'["30","CSMS"]')
+
+
+def test_what_is_gone_is_deleted() -> None:
+    bench = lived()
+    before = durable.rows(bench.station)
+    bench.pilot(PilotState.A, 1)
+    bench.obey(1)
+    bench.meter(1100.0, 1)
+    assert bench.told_records(TransactionEnded)
+    rows = durable.changed(before, durable.rows(bench.station))
+    assert ("session", "1", None) in rows
+    bench.deliver()
+    assert bench.station.outbox.deliveries == {}
+    kinds = {
+        (name, raw is None)
+        for name, _, raw in durable.changed(before, durable.rows(bench.station))
+    }
+    assert ("delivery", True) in kinds
+
+
+# --- rows that cannot be read ---
+
+
+@pytest.mark.parametrize("name", list(durable.SLICES))
+@pytest.mark.parametrize("raw", [b"", b"garbage", b"null", b"[1]", b"\xff"])
+def test_a_row_that_cannot_be_read_is_left_out_and_named(name: str, raw: bytes) -> None:
+    rows = stored(lived().station)
+    (key, *_) = rows[name]
+    rows[name] = {**rows[name], key: raw}
+    back = restored(rows)
+    assert durable.unreadable(rows) == [f"{name}/{key}"]
+    assert key not in durable.rows(back)[name] or name in {"boot", "availability"}
+
+
+def test_rows_that_can_be_read_are_not_named() -> None:
+    assert durable.unreadable(stored(lived().station)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (variables.CONNECTION_TIMEOUT.name, "a minute"),
+        (variables.CONNECTION_TIMEOUT.name, "99999999"),
+        (variables.SAMPLED_MEASURANDS.name, "Energy.Of.Tomorrow"),
+        (variables.CACHE_ENABLED.name, "True"),
+        ("Ctrlr.OfTomorrow", "1"),
+    ],
+)
+def test_a_setting_of_another_release_is_left_out_and_kept(name: str, text: str) -> None:
+    rows = {"setting": {name: msgspec.json.encode((text, "CSMS"))}}
+    back = restored(rows)
+    assert back.settings.changed == {}
+    assert durable.unreadable(rows) == [f"setting/{name}"]
+    after = durable.rows(back)
+    assert durable.changed(after, after) == []
+
+
+def test_slices_and_evses_that_nobody_knows_are_ignored() -> None:
+    rows = stored(lived().station)
+    rows["reservation"] = {"1": b"{}"}
+    rows["session"]["9"] = rows["session"]["1"]
+    rows["session"]["first"] = rows["session"]["1"]
+    back = restored(rows, 1)
+    assert list(back.evses) == [1]
+    assert isinstance(back.evses[1].session, Active)
+
+
+def test_the_station_computes_some_settings_itself() -> None:
+    back = restored({})
+    text = back.settings.text
+    assert text(variables.CONNECTORS) == "2"
+    assert text(variables.IDENTITY) == "CP001"
+    assert text(variables.SERIAL_NUMBER) == "EX-0001"
+    nameless = msgspec.structs.replace(INFO, serial_number=None, firmware_version=None)
+    found = durable.derived(nameless, Bench(1, connectors=3).specs)
+    assert found[variables.CONNECTORS.name] == "3"
+    assert found[variables.SERIAL_NUMBER.name] == found[variables.FIRMWARE_VERSION.name] == ""
+
+
+def test_no_card_is_stored_in_clear_by_the_cache() -> None:
+    rows = stored(lived().station)
+    assert digest(OTHER) in rows["cache"]
+    assert OTHER.value.encode() not in b"".join(rows["cache"].values())
