@@ -1,0 +1,239 @@
+"""The composition root: from a configuration to a running agent.
+
+The only module that names concrete classes. It reads the configuration, opens the store,
+restores the station, wires the services and runs them in one task group. What ends the
+group ends the process; on the way out every output is made safe and the store is flushed.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from agent.config import (
+    Config,
+    Csms,
+    Secret,
+    SecretError,
+    check_config,
+    load_config,
+    read_secret,
+)
+from agent.core import durable
+from agent.core.events import Event, PowerUp, StorageFailed
+from agent.core.station import Station
+from agent.core.values import BootReason, EvseSpec, StationInfo
+from agent.factory import check_setting, factory_settings
+from agent.ocpp.negotiation import adapter_for
+from agent.ocpp.v16.statuses import project
+from agent.runtime import logs
+from agent.runtime.clock import SystemWorld
+from agent.runtime.kernel import Kernel
+from agent.runtime.shell import Shell
+from agent.runtime.systemd import Notifier, watchdog_interval_s
+from agent.store.database import Loaded, Store, StoreError
+from agent.transport.link import DialTarget
+from agent.transport.websocket import WebSocketDialer
+from hal.board import Board, Hardware, build, check_board, load_board
+from hal.errors import BoardError, HalError
+from hal.files import FileProblems
+
+logger = logging.getLogger(__name__)
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 78
+"""sysexits EX_CONFIG; systemd does not restart on it (RestartPreventExitStatus)."""
+
+MACHINE_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def run(config_path: Path, log_level: str | None = None) -> int:
+    """Run the agent until it is told to end; return its exit code.
+
+    A restart that was asked for replaces the process by itself: same arguments, same PID, so
+    that systemd sees no interruption.
+
+    Args:
+        log_level: see `agent.runtime.logs.set_up`.
+    """
+    logs.set_up(log_level)
+    try:
+        config = load_config(config_path, check_setting)
+        board = load_board(config.board)
+        targets = [_dial_target(config, profile) for profile in config.csms]
+    except (FileProblems, SecretError) as error:
+        # The first mistake ended the loading; whoever mends it wants to know of all.
+        for problem in check_config(config_path, check_setting, check_board) or (error,):
+            print(problem, file=sys.stderr)
+        return EXIT_CONFIG
+    try:
+        wants_restart = asyncio.run(Agent(config, board, targets).run())
+    except BoardError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIG
+    except (OSError, HalError, StoreError) as error:
+        logger.error("failed: %s", error)
+        return EXIT_FAILED
+    except BaseExceptionGroup as group:
+        logger.error("a service failed", exc_info=group)
+        return EXIT_FAILED
+    if wants_restart:
+        logger.warning("restarting")
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+    return EXIT_DONE
+
+
+def _dial_target(config: Config, profile: Csms) -> DialTarget:
+    base = config.path.parent
+    password = read_secret(profile.password, base) if profile.password else None
+    security = config.security
+    return DialTarget(
+        url=profile.url,
+        identity=config.station.identity,
+        protocols=profile.protocols,
+        security_profile=profile.security_profile,
+        password=password,
+        roots=security.csms_roots,
+        certificate=security.client_certificate,
+        key=_key_path(security.client_key, base),
+    )
+
+
+def _key_path(key: Secret | None, base: Path) -> Path | None:
+    """Return the file of the private key: TLS reads it from there, and nobody else does."""
+    if key is None:
+        return None
+    if key.text is not None:
+        raise SecretError(
+            "[security] client_key: a private key has to be a file or a credential"
+        )
+    read_secret(key, base)  # says now what is wrong with it
+    if key.file is not None:
+        return base / key.file
+    return Path(os.environ["CREDENTIALS_DIRECTORY"]) / str(key.credential)
+
+
+class Agent:
+    """Everything of one run that has to be opened and closed."""
+
+    def __init__(self, config: Config, board: Board, targets: Sequence[DialTarget]) -> None:
+        self._config, self._board, self._targets = config, board, targets
+        self._notifier = Notifier()
+        self._is_told_to_end = False
+
+    async def run(self) -> bool:
+        """Serve until told to end; return whether a restart is wanted.
+
+        Raises:
+            BoardError: the board's drivers cannot be made.
+            StoreError: another process has the storage, or it cannot be read.
+            BaseExceptionGroup: a service failed; the outputs are safe.
+        """
+        hardware = build(self._board, state_directory=self._config.storage_directory)
+        store, failure = self._opened()
+        try:
+            return await self._served(store, failure, hardware)
+        finally:
+            try:
+                await hardware.close()
+            finally:
+                await store.close()
+                self._notifier.close()
+
+    # --- starting ---
+
+    def _opened(self) -> tuple[Store, str | None]:
+        """Open the store; one that cannot be opened leaves a station that only helps itself.
+
+        Raises:
+            StoreError: another process has it: two agents must not share hardware and link.
+        """
+        try:
+            return Store.open(self._config.storage_directory), None
+        except StoreError as error:
+            code = getattr(error.__cause__, "sqlite_errorcode", sqlite3.SQLITE_OK)
+            if code & 0xFF == sqlite3.SQLITE_BUSY:
+                raise
+            logger.error("storage cannot be used, no transaction will start: %s", error)
+            return Store.refusing(error.reason), error.reason
+
+    def _restored(self, loaded: Loaded) -> Station:
+        station = self._config.station
+        info = StationInfo(
+            identity=station.identity,
+            vendor=station.vendor,
+            model=station.model,
+            serial_number=station.serial_number or None,
+            firmware_version=station.firmware_version or None,
+        )
+        specs = tuple(
+            EvseSpec(evse.id, evse.connectors, evse.max_a, evse.phases)
+            for evse in self._board.evses
+        )
+        return durable.restored(
+            loaded.rows,
+            loaded.records,
+            info=info,
+            specs=specs,
+            profiles=len(self._targets),
+            factory=factory_settings(self._config.settings),
+        )
+
+    async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> bool:
+        loaded = store.load()
+        if loaded.set_aside_path:
+            logger.error("the database was unusable and lies in %s", loaded.set_aside_path)
+        for row in durable.unreadable(loaded.rows):
+            logger.error("cannot read what was stored as %s; going on without it", row)
+        last = durable.boot_row(loaded.rows)
+        shell = Shell(
+            station=self._restored(loaded),
+            store=store,
+            evses=hardware.evses,
+            dialer=WebSocketDialer(),
+            profiles=self._targets,
+            adapters=adapter_for,
+            project=project,
+            world=SystemWorld(last.boot + 1),
+            simulator=hardware.simulator,
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, shell)
+        machine = _machine_boot()
+        same_machine = bool(machine) and machine == last.machine
+        cause = BootReason.APPLICATION_RESET if same_machine else BootReason.POWER_UP
+        first: list[Event] = [StorageFailed(failure)] if failure else []
+        first.append(PowerUp(cause, machine))
+        await shell.run(first, self._watched(shell.kernel), socket=self._config.control_socket)
+        return shell.restart is not None and not self._is_told_to_end
+
+    def _end(self, shell: Shell) -> None:
+        """Obey a signal; a restart is no end, so systemd hears nothing of one."""
+        self._is_told_to_end = True
+        self._notifier.stopping("making the outputs safe")
+        shell.stop()
+
+    async def _watched(self, kernel: Kernel) -> None:
+        """Show systemd life: a pulse that has passed through kernel and store."""
+        await kernel.pulse()
+        self._notifier.ready("serving")
+        interval = watchdog_interval_s()
+        while interval is not None:
+            await asyncio.sleep(interval)
+            await kernel.pulse()
+            self._notifier.watchdog()
+
+
+def _machine_boot() -> str:
+    """Return the id of the machine's boot, empty where the kernel tells none."""
+    try:
+        return MACHINE_BOOT.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,382 @@
+"""Brings every EVSE's hardware to its target, and its reports to the kernel.
+
+Per EVSE there is one task that reconciles and one supervised task per device. The order is
+fixed: first what lowers (offer, contactor), then what raises (lock, offer, contactor), and
+at last the plug is released. A vehicle that still draws is asked first, by ending the offer,
+unless the target says at once. A target that changes while a command is under way is taken
+up as soon as that command has returned.
+
+An offer is renewed well within its validity, so that hardware that loses this agent falls
+back by itself (hardware reference 1.5, rules 2 and 9). Of a controller that has just been
+started nothing is taken for granted: every output is commanded anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from agent.core.events import (
+    CableChanged,
+    Event,
+    EvseDetected,
+    FaultCleared,
+    FaultRaised,
+    MeterFailed,
+    MeterRead,
+    OutletChanged,
+    PilotChanged,
+    TokenPresented,
+)
+from agent.core.targets import NOTHING, EvseTarget, Targets
+from hal.api import Device, EvseController, EvseListener
+from hal.board import EvseHardware
+from hal.errors import HalError
+from hal.types import (
+    READY_STATES,
+    EvseCapabilities,
+    Fault,
+    IdToken,
+    MeterReading,
+    PilotState,
+)
+
+logger = logging.getLogger(__name__)
+
+VALID_S: Final = 12.0
+"""How long hardware keeps an offer that is not renewed."""
+
+RENEW_S: Final = 4.0
+"""A third of the validity: two renewals may be lost."""
+
+RETRY_S: Final = 0.5
+"""Pause before a command is repeated that the bus lost, or that was not obeyed."""
+
+SOFT_STOP_S: Final = 6.0
+"""A vehicle that still draws this long after the end of the offer is cut off (IEC 61851-1)."""
+
+WELD_S: Final = 1.0
+"""A mirror contact that shows closed this long after opening is welded (hardware 1.3)."""
+
+RESTART_BOUNDS_S: Final = (1.0, 30.0)
+"""First and longest pause before a failed driver is started again."""
+
+STEADY_S: Final = 1.0
+"""A driver that has run this long after a failure is well again."""
+
+RELEASE_S: Final = 1.0
+"""How long each of the last two commands may take, so that the exit stays within 5 s."""
+
+
+class Reporter(EvseListener):
+    """Turns one EVSE's reports into events.
+
+    Attributes:
+        pilot, is_closed: the controller's latest word, None while it is not to be trusted.
+        is_anew: the controller has just spoken for the first time, or again: it is in its
+            safe state, whatever it was told before.
+        changed: set whenever one of them may have changed.
+        latched: faults that stay until the next start, whatever the device says (hardware
+            reference 1.5, rule 8).
+    """
+
+    def __init__(self, evse_id: int, post: Callable[[Event], None]) -> None:
+        self._evse_id, self._post = evse_id, post
+        self.pilot: PilotState | None = None
+        self.is_closed: bool | None = None
+        self.is_anew = False
+        self.latched: set[Fault] = set()
+        self.changed = asyncio.Event()
+        self._raised: set[Fault] = set()
+        self._failed: set[Fault] = set()
+
+    def pilot_changed(self, pilot: PilotState, connector_id: int = 1) -> None:
+        self.pilot = pilot
+        self.changed.set()
+        self._post(PilotChanged(self._evse_id, pilot, connector_id))
+
+    def outlet_changed(self, *, closed: bool) -> None:
+        self.is_anew = self.is_anew or self.is_closed is None
+        self.is_closed = closed
+        self.changed.set()
+        self._post(OutletChanged(self._evse_id, closed))
+
+    def cable_changed(self, ampacity_a: float | None) -> None:
+        self._post(CableChanged(self._evse_id, ampacity_a))
+
+    def meter_read(self, reading: MeterReading) -> None:
+        self._post(MeterRead(self._evse_id, reading))
+
+    def meter_failed(self, reason: str) -> None:
+        self._post(MeterFailed(self._evse_id, reason))
+
+    def fault_raised(self, fault: Fault, info: str = "") -> None:
+        self._raised.add(fault)
+        self._told(fault, info)
+
+    def fault_cleared(self, fault: Fault) -> None:
+        self._raised.discard(fault)
+        if fault not in self.latched:
+            self._post(FaultCleared(self._evse_id, fault))
+
+    def token_presented(self, id_token: IdToken) -> None:
+        self._post(TokenPresented(id_token, self._evse_id))
+
+    def detected(self, capabilities: EvseCapabilities) -> None:
+        self._post(EvseDetected(self._evse_id, capabilities))
+
+    def failed(self, fault: Fault, info: str) -> None:
+        """Take that a driver has failed; what it had raised by itself it will raise again."""
+        self._raised.discard(fault)
+        self._failed.add(fault)
+        self._told(fault, info)
+
+    def recovered(self, fault: Fault) -> None:
+        """Take that a driver runs; after a failure it may have raised the fault by itself."""
+        if fault in self._failed:
+            self._failed.discard(fault)
+            if fault not in self._raised:
+                self._post(FaultCleared(self._evse_id, fault))
+
+    def _told(self, fault: Fault, info: str) -> None:
+        if fault is Fault.COMMUNICATION_FAULT:
+            self.pilot = self.is_closed = None
+            self.changed.set()
+        self._post(FaultRaised(self._evse_id, fault, info))
+
+
+class EvseRunner:
+    """One EVSE: its devices, and the way to its target."""
+
+    def __init__(self, hardware: EvseHardware, post: Callable[[Event], None]) -> None:
+        self._hardware = hardware
+        self._controller: EvseController = hardware.controller
+        self.reporter = Reporter(hardware.evse_id, post)
+        self._wake = self.reporter.changed
+        self._target = NOTHING
+        self._is_aimed = asyncio.Event()
+        # What was commanded; None: nobody knows.
+        self._offer_a: float | None = None
+        self._is_energized: bool | None = None
+        self._is_locked: bool | None = None
+        self._renew_at = self._repeat_at = 0.0
+        self._cut_at: float | None = None
+
+    def aim(self, target: EvseTarget) -> None:
+        """Bring the EVSE there, from now on."""
+        if target != self._target:
+            self._target = target
+            self._wake.set()
+        self._is_aimed.set()
+
+    async def run(self) -> None:
+        """Serve the devices and reconcile until cancelled; the outputs are safe afterwards."""
+        hardware = self._hardware
+        devices: list[tuple[Device, Fault]] = [
+            (hardware.controller, Fault.COMMUNICATION_FAULT),
+            (hardware.meter, Fault.POWER_METER_FAILURE),
+            *((reader, Fault.READER_FAILURE) for reader in hardware.readers),
+        ]
+        async with asyncio.TaskGroup() as group:
+            for device, fault in devices:
+                group.create_task(self._supervised(device, fault))
+            try:
+                await self._reconciled()
+            finally:
+                # The drivers still run: some cannot carry a command otherwise.
+                await asyncio.shield(self._released())
+
+    async def _released(self) -> None:
+        await self._last(self._controller.offer(0.0, valid_s=VALID_S))
+        await self._last(self._controller.energize(closed=False))
+
+    async def _last(self, command: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await command
+        except (HalError, TimeoutError) as error:
+            reason = str(error) or "no answer in time"
+            logger.warning(
+                "evse=%d not released, its offer ends by itself: %s",
+                self._hardware.evse_id,
+                reason,
+            )
+
+    # --- devices ---
+
+    async def _supervised(self, device: Device, fault: Fault) -> None:
+        """Run a device; start it again when it fails, ever later."""
+        low, high = RESTART_BOUNDS_S
+        pause = low
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            reason = f"{type(device).__name__}: {await self._failure(device, fault)}"
+            logger.error("evse=%d driver failed: %s", self._hardware.evse_id, reason)
+            self.reporter.failed(fault, reason)
+            if loop.time() - begun > high:
+                pause = low
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, high)
+
+    async def _failure(self, device: Device, fault: Fault) -> str:
+        """Run a device until it fails, and return why."""
+        loop = asyncio.get_running_loop()
+        steady = loop.call_later(STEADY_S, self.reporter.recovered, fault)
+        try:
+            await device.run(self.reporter)
+        except HalError as error:
+            return str(error)
+        except Exception as error:
+            # A driver's defect must not take the other EVSEs with it.
+            logger.exception("evse=%d defect in a driver", self._hardware.evse_id)
+            return type(error).__name__
+        finally:
+            steady.cancel()
+        return "it ended"
+
+    # --- reconciling ---
+
+    async def _reconciled(self) -> None:
+        await self._is_aimed.wait()  # a plug that is held now may have to stay so
+        is_failing = False
+        while True:
+            self._wake.clear()
+            if self.reporter.is_anew:
+                self.reporter.is_anew = False
+                self._offer_a = self._is_energized = self._is_locked = None
+            try:
+                await self._approached(self._target)
+            except HalError as error:
+                if not is_failing:
+                    logger.warning("evse=%d command lost: %s", self._hardware.evse_id, error)
+                is_failing = True
+                await asyncio.sleep(RETRY_S)
+                continue
+            is_failing = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(None if self._is_at_rest else self._renew_at):
+                    await self._wake.wait()
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether there is nothing to keep up: the state in which hardware falls by itself."""
+        target = self._target
+        wanted = target.energize or target.offer_a or target.lock
+        return not (wanted or self._offer_a or self._is_energized or self.reporter.is_closed)
+
+    async def _approached(self, target: EvseTarget) -> None:
+        """Give the commands that lead to a target, as long as it is the target.
+
+        Raises:
+            HalError: a command was lost; what had been given before it stands.
+        """
+        for part in (self._lowered, self._opened, self._held, self._raised, self._closed):
+            await part(target)
+            if self._target is not target:
+                return
+        if not target.lock and self._is_locked is not False and not self.reporter.is_closed:
+            await self._controller.lock(locked=False)
+            self._is_locked = False
+
+    async def _lowered(self, target: EvseTarget) -> None:
+        if self._offer_a is None or target.offer_a < self._offer_a:
+            await self._offered(0.0 if self._offer_a is None else target.offer_a)
+
+    async def _opened(self, target: EvseTarget) -> None:
+        """Open the contactor: after the vehicle let go, or at once."""
+        if target.energize:
+            self._cut_at = None
+            return
+        if self._is_given(energized=False):
+            return
+        if not await self._let_go(target):
+            return
+        await self._energize(closed=False)
+        self._cut_at = None
+        if Fault.CONTACTOR_FAULT in self.reporter.latched:
+            return
+        now_s = asyncio.get_running_loop().time()
+        if not await self._until(lambda: not self.reporter.is_closed, now_s + WELD_S):
+            self.reporter.latched.add(Fault.CONTACTOR_FAULT)
+            self.reporter.fault_raised(Fault.CONTACTOR_FAULT, "welded: closed after opening")
+
+    async def _let_go(self, target: EvseTarget) -> bool:
+        """Wait for the vehicle, as long as it may take; False when the target has changed."""
+        if self._cut_at is None:
+            self._cut_at = asyncio.get_running_loop().time() + SOFT_STOP_S
+        await self._until(
+            lambda: (
+                self.reporter.pilot not in READY_STATES
+                or target.at_once
+                or self._target is not target
+            ),
+            self._cut_at,
+        )
+        return self._target is target
+
+    async def _held(self, target: EvseTarget) -> None:
+        if target.lock and not self._is_locked:
+            await self._controller.lock(locked=True)
+            self._is_locked = True
+
+    async def _raised(self, target: EvseTarget) -> None:
+        """Offer more, or the same again before it runs out."""
+        now_s = asyncio.get_running_loop().time()
+        if target.offer_a != self._offer_a or now_s >= self._renew_at:
+            await self._offered(target.offer_a)
+
+    async def _offered(self, offer_a: float) -> None:
+        await self._controller.offer(offer_a, valid_s=VALID_S)
+        self._offer_a = offer_a
+        self._renew_at = asyncio.get_running_loop().time() + RENEW_S
+
+    async def _closed(self, target: EvseTarget) -> None:
+        is_welded = Fault.CONTACTOR_FAULT in self.reporter.latched
+        if target.energize and not is_welded and not self._is_given(energized=True):
+            await self._energize(closed=True)
+
+    def _is_given(self, *, energized: bool) -> bool:
+        """Tell whether the contactor was told so, and obeys or may be about to."""
+        if self._is_energized is not energized:
+            return False
+        obeys = bool(self.reporter.is_closed) is energized
+        return obeys or asyncio.get_running_loop().time() < self._repeat_at
+
+    async def _energize(self, *, closed: bool) -> None:
+        await self._controller.energize(closed=closed)
+        self._is_energized = closed
+        self._repeat_at = asyncio.get_running_loop().time() + RETRY_S
+
+    async def _until(self, condition: Callable[[], bool], at_s: float) -> bool:
+        """Wait for a condition on reports or target; tell whether it came true in time."""
+        try:
+            async with asyncio.timeout_at(at_s):
+                while not condition():
+                    self._wake.clear()
+                    try:
+                        await self._wake.wait()
+                    finally:
+                        self._wake.set()  # it may mean more than what is waited for here
+        except TimeoutError:
+            return False
+        return True
+
+
+class HardwareRunner:
+    """All EVSEs; takes targets without waiting."""
+
+    def __init__(self, evses: tuple[EvseHardware, ...], post: Callable[[Event], None]) -> None:
+        self._runners = {item.evse_id: EvseRunner(item, post) for item in evses}
+
+    def apply(self, targets: Targets) -> None:
+        """Bring every EVSE to its target, from now on."""
+        for evse_id, runner in self._runners.items():
+            runner.aim(targets.of(evse_id))
+
+    async def run(self) -> None:
+        """Serve every EVSE until cancelled; the outputs are safe afterwards."""
+        async with asyncio.TaskGroup() as group:
+            for runner in self._runners.values():
+                group.create_task(runner.run())

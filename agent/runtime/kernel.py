@@ -1,0 +1,283 @@
+"""The loop: make safe, then write, then act.
+
+Every turn takes what waits in the inbox, leads the station through it, and then, in this
+order:
+
+1. **make safe**: the hardware gets the meet of its old and new targets; lowering and opening
+   wait for nothing.
+2. **write**: state and records reach the disk in one commit; a turn that changes nothing
+   durable writes nothing.
+3. **act**: the hardware gets its new targets, and what is to be told is told.
+
+While the disk writes, whatever comes in already has its safe half: what it will lower is
+lowered at once, and its turn follows.
+
+When the disk refuses, nothing is acted upon that it should have held. The changes stay in
+memory, the station learns of it (and stops energy), and every later turn tries again.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from agent.core import durable
+from agent.core.effects import Done, Effect, Forget, Reply, Report, SetAside, Verdict
+from agent.core.events import DeadlinePassed, Event, StorageFailed, StorageRecovered
+from agent.core.station import Station, deadline, step, targets
+from agent.core.targets import Targets
+from agent.core.values import Env
+from agent.runtime.clock import World
+from agent.store.database import Changes, Store, StoreError
+
+logger = logging.getLogger(__name__)
+
+MOST_PER_TURN: Final = 64
+"""Events of one commit; a burst costs one write, and none waits for long."""
+
+RETRY_S: Final = 5.0
+"""How often a disk that refused is tried again."""
+
+TIMER_SLACK_S: Final = 1e-6
+"""A loop's timer may fire early by the resolution of its clock; an instant that has not come
+yet changes nothing, and would be waited for again, without any pause."""
+
+
+class Outlets(Protocol):
+    """Where targets go; takes them without waiting."""
+
+    def apply(self, targets: Targets) -> None:
+        """Bring the hardware there, from now on."""
+
+
+Dispatch = Callable[[Station, Sequence[Effect]], None]
+Observer = Callable[[Station, Sequence[Event], Station, Sequence[Effect]], None]
+
+
+class Kernel:
+    """One task, one writer of the station.
+
+    Attributes:
+        station: after the last turn.
+        taken: how many posted events have had their effect.
+        observers: called after every turn.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        store: Store,
+        outlets: Outlets,
+        world: World,
+        dispatch: Dispatch,
+    ) -> None:
+        self.station = station
+        self.observers: list[Observer] = []
+        self._store, self._outlets, self._world = store, outlets, world
+        self._dispatch = dispatch
+        self.taken = 0
+        self._posted, self._popped = 0, 0
+        self._inbox: deque[Event] = deque()
+        self._pulses: list[asyncio.Future[None]] = []
+        self._wake = asyncio.Event()
+        self._alarm_at: float | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._wanted = targets(station)
+        self._applied = Targets()  # everything off, whatever the stored state says
+        self._saved = durable.rows(station)
+        self._unsaved: list[Effect] = []
+        # Where what comes in while the disk is busy leads to, and what it lowers.
+        self._ahead: Station | None = None
+        self._lowered: Targets | None = None
+        self._env: Env = world.env()
+        self._retry_at: float | None = None
+
+    def post(self, event: Event) -> int:
+        """Put an event into the inbox; producers bound themselves.
+
+        Returns:
+            Its ticket: the event has had its effect once `taken` is not less.
+        """
+        self._inbox.append(event)
+        self._posted += 1
+        self._wake.set()
+        if self._ahead is not None:
+            self._look_ahead(self._ahead, event)
+        return self._posted
+
+    async def pulse(self) -> None:
+        """Return once a turn has passed through the station and the store."""
+        passed = asyncio.get_running_loop().create_future()
+        self._pulses.append(passed)
+        self._wake.set()
+        await passed
+        try:
+            await self._store.ping()
+        except StoreError as error:
+            logger.warning("storage answers with an error: %s", error)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            while True:
+                await self._turn(await self._next_batch())
+        finally:
+            self._set_alarm(None)
+
+    async def _next_batch(self) -> list[Event]:
+        instants = (deadline(self.station), self._retry_at)
+        due = min((at for at in instants if at is not None), default=None)
+        if not self._inbox and not self._pulses:
+            self._wake.clear()
+            self._set_alarm(due)
+            await self._wake.wait()
+        batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), MOST_PER_TURN))]
+        self._popped += len(batch)
+        if due is not None and self._world.monotonic_s() >= due:
+            batch.append(DeadlinePassed())
+        return batch
+
+    def _set_alarm(self, due: float | None) -> None:
+        """Be woken then; most turns leave the instant as it is, and then nothing is done."""
+        if due == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at, self._alarm = due, None
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_at(due + TIMER_SLACK_S, self._alarmed)
+
+    def _alarmed(self) -> None:
+        self._alarm_at, self._alarm = None, None
+        self._wake.set()
+
+    async def _turn(self, batch: Sequence[Event]) -> None:
+        pulses, self._pulses = self._pulses, []
+        before, station, safe = self.station, self.station, self._applied
+        effects: list[Effect] = []
+        for event in batch:
+            self._env = self._world.env()
+            station, told = step(station, event, self._env)
+            self._wanted = targets(station)
+            if self._wanted != safe:
+                safe = safe.safer(self._wanted)
+            effects += told
+        self.station = station
+        self._apply(safe)
+        is_saved = await self._write(effects)
+        if is_saved or not station.storage_ok:
+            ahead = self._lowered
+            self._apply(self._wanted if ahead is None else self._wanted.safer(ahead))
+        self.taken = self._popped
+        if is_saved:
+            self._dispatch(station, effects)
+        else:
+            self._dispatch(station, _withheld(effects, _is_durable(before, station)))
+        for observer in self.observers:
+            observer(before, batch, station, effects)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("turn: %s, told: %s", _names(batch), _names(effects))
+        for passed in pulses:
+            if not passed.done():
+                passed.set_result(None)
+
+    def _apply(self, wanted: Targets) -> None:
+        if wanted != self._applied:
+            self._applied = wanted
+            self._outlets.apply(wanted)
+
+    def _look_ahead(self, ahead: Station, event: Event) -> None:
+        """Lower at once what an event will lower, while the disk is busy with an earlier turn.
+
+        The event has its own turn later; what it raises or tells waits until then.
+        """
+        now_s = self._world.monotonic_s()
+        env = replace(self._env, now=replace(self._env.now, monotonic_s=now_s))
+        ahead, _ = step(ahead, event, env)
+        due = deadline(ahead)
+        if due is not None and now_s >= due:
+            ahead, _ = step(ahead, DeadlinePassed(), env)
+        wanted = targets(ahead)
+        self._lowered = wanted if self._lowered is None else self._lowered.safer(wanted)
+        self._ahead = ahead
+        self._apply(self._applied.safer(wanted))
+
+    async def _write(self, effects: list[Effect]) -> bool:
+        """Commit what changed, together with what earlier turns could not."""
+        self._lowered = None
+        present = durable.rows(self.station)
+        rows = durable.changed(self._saved, present)
+        if self._retry_at is not None and not rows:
+            rows = durable.changed({}, {"boot": present["boot"]})  # shows whether it writes
+        pending = [*self._unsaved, *effects]
+        changes = Changes(
+            rows=tuple(rows),
+            reports=tuple(item for item in pending if isinstance(item, Report)),
+            forgotten=tuple(item.record_id for item in pending if isinstance(item, Forget)),
+            aside=tuple(item for item in pending if isinstance(item, SetAside)),
+        )
+        if changes.is_empty:
+            return True
+        self._ahead = self.station
+        for event in self._inbox:
+            self._look_ahead(self._ahead, event)
+        try:
+            await self._store.commit(changes)
+        except StoreError as error:
+            self._unsaved += [
+                item for item in effects if isinstance(item, Report | Forget | SetAside)
+            ]
+            self._refused(str(error))
+            return False
+        finally:
+            self._ahead = None
+        self._saved = present
+        if self._unsaved or self._retry_at is not None:
+            self._recovered(effects)
+        return True
+
+    def _refused(self, reason: str) -> None:
+        self._retry_at = self._world.monotonic_s() + RETRY_S
+        if self.station.storage_ok:
+            logger.error("storage refuses to write: %s", reason)
+            self.post(StorageFailed(reason))
+
+    def _recovered(self, effects: list[Effect]) -> None:
+        """Let the records that had to wait be told with this turn."""
+        effects[:0] = [item for item in self._unsaved if isinstance(item, Report)]
+        self._unsaved, self._retry_at = [], None
+        logger.warning("storage writes again")
+        self.post(StorageRecovered())
+
+
+def _names(values: Sequence[Event] | Sequence[Effect]) -> str:
+    """Return kinds only: what is in them may be secret."""
+    return " ".join(type(value).__name__ for value in values) or "nothing"
+
+
+def _is_durable(before: Station, after: Station) -> bool:
+    """Tell whether a turn changed what must survive a power cut."""
+    return bool(durable.changed(durable.rows(before), durable.rows(after)))
+
+
+def _withheld(effects: Sequence[Effect], is_forgotten: bool) -> list[Effect]:
+    """Return what may be told although the disk does not hold the turn.
+
+    Records stay back, and a request whose outcome might be forgotten has failed. What is
+    only asked for is answered: a station with a broken disk must be open to diagnosis.
+    """
+    told: list[Effect] = []
+    for effect in effects:
+        match effect:
+            case Report() | Forget() | SetAside():
+                continue
+            case Reply(request_id=request_id) if is_forgotten:
+                failed = Done(Verdict.FAILED, "InternalError", "storage cannot write")
+                told.append(Reply(request_id, failed))
+            case _:
+                told.append(effect)
+    return told
