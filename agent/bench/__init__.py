@@ -1,0 +1,1 @@
+"""What bench engineers run; nothing in the agent imports it."""

@@ -1,0 +1,329 @@
+"""The bench CSMS's side of OCPP 2.0.1.
+
+The station names its transactions, and numbers what it tells of them: a sequence number that
+was seen is the same event again. A transaction that began under 1.6 goes on here under the
+CSMS's number as text.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from agent.bench.desk import (
+    ENERGY,
+    POWER,
+    Asked,
+    Desk,
+    Payload,
+    SettingError,
+    energy_of,
+    power_of,
+)
+from agent.bench.events import (
+    HeartbeatReceived,
+    MessageReceived,
+    StationBooted,
+    StatusTold,
+    TokenJudged,
+)
+from agent.bench.ledger import Boot, Sample, SecurityEvent, Status, Transaction
+from agent.bench.script import Verdict
+from agent.core import variables
+from agent.ocpp.v201 import messages as m
+from agent.ocpp.v201.datatypes import MeterValue, SampledValue, Wire
+
+PROTOCOL = "ocpp2.0.1"
+
+_KILO = frozenset({"kWh", "kW"})
+_NAME = re.compile(
+    r"(?P<component>[^.\[\]]+)(\[(?P<component_instance>[^\]]+)\])?"
+    r"\.(?P<variable>[^.\[\]]+)(\[(?P<variable_instance>[^\]]+)\])?"
+)
+
+
+class Clerk201:
+    """Deals with OCPP 2.0.1."""
+
+    subprotocol = PROTOCOL
+    requests: Mapping[str, type[msgspec.Struct]] = m.STATION_REQUESTS
+    responses: Mapping[str, type[msgspec.Struct]] = m.RESPONSES
+    unchecked: Mapping[str, Payload] = {
+        "ClearedChargingLimit": {},
+        "FirmwareStatusNotification": {},
+        "Get15118EVCertificate": {"status": "Failed", "exiResponse": ""},
+        "GetCertificateStatus": {"status": "Failed"},
+        "LogStatusNotification": {},
+        "NotifyChargingLimit": {},
+        "NotifyCustomerInformation": {},
+        "NotifyDisplayMessages": {},
+        "NotifyEVChargingNeeds": {"status": "Rejected"},
+        "NotifyEVChargingSchedule": {"status": "Accepted"},
+        "NotifyEvent": {},
+        "NotifyMonitoringReport": {},
+        "NotifyReport": {},
+        "PublishFirmwareStatusNotification": {},
+        "ReportChargingProfiles": {},
+        "ReservationStatusUpdate": {},
+        "SignCertificate": {"status": "Rejected"},
+    }
+
+    def take(self, request: msgspec.Struct, desk: Desk) -> Payload:
+        """Enter a request in the ledger and return its answer."""
+        match request:
+            case m.BootNotificationRequest():
+                return _boot(request, desk)
+            case m.StatusNotificationRequest():
+                return _status(request, desk)
+            case m.AuthorizeRequest():
+                return _authorize(request, desk)
+            case m.TransactionEventRequest():
+                return _transaction_event(request, desk)
+            case m.HeartbeatRequest():
+                desk.station.heartbeats += 1
+                desk.tell(HeartbeatReceived(at_s=desk.now_s, identity=desk.identity))
+                return {"currentTime": desk.now_text}
+            case m.SecurityEventNotificationRequest():
+                event = SecurityEvent(request.type, request.timestamp)
+                desk.station.take_security_event(event)
+                return _noted(request, "SecurityEventNotification", desk)
+            case m.MeterValuesRequest():
+                return _noted(request, "MeterValues", desk)
+            case m.DataTransferRequest():
+                _noted(request, "DataTransfer", desk)
+                return {"status": "UnknownVendorId"}
+            case _:
+                raise AssertionError(f"no case for {type(request).__name__}")
+
+    def remote_start(self, token: str, evse_id: int, remote_start_id: int) -> Asked:
+        """Return RequestStartTransaction."""
+        payload = {
+            "idToken": {"idToken": token, "type": "ISO14443"},
+            "remoteStartId": remote_start_id,
+            "evseId": evse_id,
+        }
+        return Asked("RequestStartTransaction", payload)
+
+    def remote_stop(self, entry: Transaction) -> Asked:
+        """Return RequestStopTransaction."""
+        return Asked("RequestStopTransaction", {"transactionId": entry.transaction_id})
+
+    def reset(self, *, hard: bool) -> Asked:
+        """Return Reset."""
+        return Asked("Reset", {"type": "Immediate" if hard else "OnIdle"})
+
+    def limit(self, limit_a: float) -> Asked:
+        """Return SetChargingProfile with a TxDefaultProfile for every EVSE."""
+        schedule = {
+            "id": 1,
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit_a}],
+        }
+        profile = {
+            "id": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": [schedule],
+        }
+        return Asked("SetChargingProfile", {"evseId": 0, "chargingProfile": profile})
+
+    def get_setting(self, name: str) -> Asked:
+        """Return GetVariables for `Component.Variable`, or for the name of a 1.6 key."""
+        return Asked("GetVariables", {"getVariableData": [_address(name)]})
+
+    def setting_of(self, name: str, answer: Payload) -> str:
+        """Return the value in the answer to GetVariables.
+
+        Raises:
+            SettingError: it cannot be read.
+        """
+        result = answer["getVariableResult"][0]
+        if result["attributeStatus"] != "Accepted":
+            raise SettingError(name, result["attributeStatus"])
+        return str(result.get("attributeValue", ""))
+
+    def set_setting(self, name: str, value: str) -> Asked:
+        """Return SetVariables for `Component.Variable`, or for the name of a 1.6 key."""
+        data = {**_address(name), "attributeValue": value}
+        return Asked("SetVariables", {"setVariableData": [data]})
+
+    def setting_status(self, answer: Payload) -> str:
+        """Return the status in the answer to SetVariables."""
+        return str(answer["setVariableResult"][0]["attributeStatus"])
+
+
+def samples_of(values: Iterable[MeterValue]) -> list[Sample]:
+    """Return energy and power of meter values; single phases are left out."""
+    return [_sample(value) for value in values]
+
+
+def _sample(value: MeterValue) -> Sample:
+    found: dict[str, Any] = {"context": "Sample.Periodic"}
+    for one in value.sampled_value:
+        if one.context is not None:
+            found["context"] = one.context
+        member = {ENERGY: "energy_wh", POWER: "power_w"}.get(one.measurand or ENERGY)
+        if member and one.phase is None:
+            found[member] = _scaled(one)
+    return Sample(at=value.timestamp, **found)
+
+
+def _scaled(value: SampledValue) -> float:
+    unit = value.unit_of_measure
+    if unit is None:
+        return value.value
+    # Multipliers beyond this are no electrical quantity, and would be no float either.
+    exponent = max(-30, min(unit.multiplier or 0, 30))
+    return value.value * 10.0**exponent * (1000 if unit.unit in _KILO else 1)
+
+
+def _boot(request: m.BootNotificationRequest, desk: Desk) -> Payload:
+    answer = desk.behaviour.boot_answer()
+    station = request.charging_station
+    boot = Boot(
+        protocol=PROTOCOL,
+        vendor=station.vendor_name,
+        model=station.model,
+        reason=request.reason,
+        status=answer.status,
+        serial_number=station.serial_number,
+        firmware_version=station.firmware_version,
+    )
+    desk.station.take_boot(boot)
+    desk.tell(
+        StationBooted(
+            at_s=desk.now_s,
+            identity=desk.identity,
+            vendor=boot.vendor,
+            model=boot.model,
+            status=boot.status,
+            firmware_version=boot.firmware_version,
+            reason=boot.reason,
+        )
+    )
+    return {
+        "status": answer.status,
+        "currentTime": desk.now_text,
+        "interval": answer.interval_s,
+    }
+
+
+def _status(request: m.StatusNotificationRequest, desk: Desk) -> Payload:
+    status = Status(
+        request.evse_id, request.connector_id, request.connector_status, request.timestamp
+    )
+    desk.station.take_status(status)
+    desk.tell(
+        StatusTold(
+            at_s=desk.now_s,
+            identity=desk.identity,
+            connector_id=status.connector_id,
+            status=status.status,
+            evse_id=status.evse_id,
+        )
+    )
+    return {}
+
+
+def _authorize(request: m.AuthorizeRequest, desk: Desk) -> Payload:
+    token = request.id_token.id_token
+    verdict = desk.behaviour.verdict(token)
+    desk.tell(
+        TokenJudged(
+            at_s=desk.now_s, identity=desk.identity, id_token=token, status=verdict.status
+        )
+    )
+    return {"idTokenInfo": _info(verdict)}
+
+
+def _transaction_event(request: m.TransactionEventRequest, desk: Desk) -> Payload:
+    told_id = request.transaction_info.transaction_id
+    entry = desk.station.by_id(told_id)
+    if entry is None:
+        fresh = Transaction(identity=desk.identity, transaction_id=told_id)
+        entry = desk.station.add(fresh)
+    entry.take_protocol(PROTOCOL)
+    is_new = entry.take_seq_no(request.seq_no)
+    samples = samples_of(request.meter_value or ())
+    if is_new:
+        _enter(request, entry, samples, desk)
+    desk.show(
+        entry,
+        request.event_type.casefold(),
+        trigger=request.trigger_reason,
+        power_w=power_of(samples),
+        is_repeated=not is_new,
+    )
+    key = ("TransactionEvent", entry.transaction_id, request.seq_no)
+    # Whether an event counts as offline may change while it waits (E11.FR.07).
+    told = msgspec.json.encode(replace(request, offline=None))
+    token = request.id_token
+    answer = {} if token is None else {"idTokenInfo": _info(desk.verdict(token.id_token))}
+    before = None if is_new else desk.repeated(key, told)
+    return desk.remember(key, told, answer) if before is None else before
+
+
+def _enter(
+    request: m.TransactionEventRequest, entry: Transaction, samples: list[Sample], desk: Desk
+) -> None:
+    if entry.ended_at is not None:
+        desk.complain(f"transaction {entry.transaction_id} goes on after its end")
+    if request.evse is not None:
+        entry.evse_id = request.evse.id
+        entry.connector_id = request.evse.connector_id or entry.connector_id
+    if request.id_token is not None and entry.id_token is None:
+        entry.id_token = request.id_token.id_token
+    begin_wh = energy_of(samples, "Transaction.Begin")
+    if request.event_type == "Started":
+        if entry.started_at is not None:
+            desk.complain(f"transaction {entry.transaction_id} started twice")
+        entry.started_at, entry.first_seq_no = request.timestamp, request.seq_no
+        entry.meter_start_wh = begin_wh
+    # E01.FR.17: a start without an EVSE has no reading; the first one comes later.
+    if entry.meter_start_wh is None and entry.started_at is not None:
+        entry.meter_start_wh = begin_wh
+    desk.enter_samples(entry, samples)
+    if request.event_type == "Ended":
+        entry.stop_token = request.id_token.id_token if request.id_token else None
+        end_wh = energy_of(samples, "Transaction.End")
+        entry.meter_stop_wh = entry.register_wh if end_wh is None else end_wh
+        reason = request.transaction_info.stopped_reason or "Local"
+        desk.enter_end(entry, request.timestamp, reason)
+
+
+def _info(verdict: Verdict) -> Payload:
+    info: Payload = {"status": verdict.status}
+    if verdict.group is not None:
+        info["groupIdToken"] = {"idToken": verdict.group, "type": "Central"}
+    if verdict.expires_at is not None:
+        info["cacheExpiryDateTime"] = verdict.expires_at
+    return info
+
+
+def _noted(request: Wire, action: str, desk: Desk) -> Payload:
+    desk.tell(
+        MessageReceived(
+            at_s=desk.now_s,
+            identity=desk.identity,
+            action=action,
+            payload=msgspec.to_builtins(request),
+        )
+    )
+    return {}
+
+
+def _address(name: str) -> Payload:
+    known = variables.by_key(name)
+    match = _NAME.fullmatch(known.name if known else name)
+    if match is None:
+        raise SettingError(name, "nothing: Component.Variable or a known 1.6 key is expected")
+    component = {"name": match["component"]}
+    if match["component_instance"]:
+        component["instance"] = match["component_instance"]
+    variable = {"name": match["variable"]}
+    if match["variable_instance"]:
+        variable["instance"] = match["variable_instance"]
+    return {"component": component, "variable": variable}
