@@ -1,0 +1,230 @@
+"""How much may be offered, and what happens when the hardware is not well."""
+
+import asyncio
+
+import pytest
+
+from hal.types import Fault
+from tests.support.lab import IDENTITY, OTHER_TAG, TAG, VERSIONS, Lab, check_bills, run
+
+pytestmark = pytest.mark.parametrize("version", VERSIONS)
+
+
+async def charging(lab: Lab, **vehicle: float) -> None:
+    await lab.start()
+    await lab.online()
+    await lab.charging(**vehicle)
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize(
+    ("cable_a", "hardware_a", "offer_a"),
+    [(13.0, 32.0, 13.0), (20.0, 32.0, 20.0), (63.0, 32.0, 32.0), (32.0, 16.0, 16.0)],
+)
+def test_the_least_of_cable_hardware_and_board_is_offered(
+    version: str, cable_a: float, hardware_a: float, offer_a: float
+) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab, ampacity_a=cable_a)
+        assert lab.evse().offer_a == offer_a
+        assert lab.evse().reading().current_a.l1 == offer_a
+        assert lab.status()["evses"][0]["setpoint_a"] == offer_a
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version, max_a=hardware_a), story))
+
+
+def test_a_cable_below_six_ampere_pauses(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        lab.plug(ampacity_a=5.0)
+        await asyncio.sleep(1)
+        lab.tap()
+        await lab.until(lambda: lab.connector() == "SuspendedEVSE")
+        await asyncio.sleep(60)
+        assert lab.evse().offer_a == 0.0
+        assert not lab.evse().outlet_closed
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    assert lab.flowed_wh == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fault", "reasons"),
+    [
+        (Fault.GROUND_FAILURE, {"Other", "GroundFault"}),
+        (Fault.OVER_CURRENT, {"Other", "OvercurrentFault"}),
+        (Fault.EMERGENCY_STOP, {"EmergencyStop"}),
+        (Fault.PILOT_FAULT, {"Other"}),
+        (Fault.CONNECTOR_LOCK_FAILURE, {"Other"}),
+    ],
+)
+def test_a_fault_ends_the_session_and_nobody_charges_until_it_is_over(
+    version: str, fault: Fault, reasons: set[str]
+) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(fault)
+        await lab.until(lambda: lab.connector() == "Faulted")
+        await lab.delivered()
+        assert lab.evse().reading().power_w == 0.0
+        lab.tap(OTHER_TAG)
+        assert await lab.csms.remote_start(IDENTITY, OTHER_TAG) == "Rejected"
+        await asyncio.sleep(30)
+        assert lab.evse().offer_a == 0.0
+        lab.evse().clear(fault)
+        await lab.until(lambda: lab.connector() != "Faulted")
+        lab.unplug()
+        await lab.until(lambda: lab.connector() == "Available")
+        await lab.charging(token=OTHER_TAG)
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    assert [bill.id_token for bill in lab.bills] == [TAG, OTHER_TAG]
+    assert lab.bills[0].reason in reasons
+    assert "Faulted" in lab.told_statuses()
+
+
+def test_a_welded_contactor_is_never_closed_again_before_the_next_start(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(Fault.CONTACTOR_FAULT)
+        await lab.until(lambda: lab.connector() == "Faulted")
+        await lab.delivered()
+        assert lab.evse().outlet_closed
+        assert lab.evse().reading().power_w == 0.0
+        lab.evse().clear(Fault.CONTACTOR_FAULT)
+        lab.unplug()
+        await asyncio.sleep(60)
+        assert lab.connector() == "Faulted"
+        assert await lab.csms.remote_start(IDENTITY, TAG) == "Rejected"
+        await lab.cut()
+        await lab.start()
+        await lab.online()
+        await lab.charging()
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    assert len(lab.bills) == 2
+
+
+@pytest.mark.parametrize("fault", [Fault.OVER_VOLTAGE, Fault.HIGH_TEMPERATURE])
+def test_a_passing_fault_only_pauses(version: str, fault: Fault) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(fault)
+        await lab.until(lambda: not lab.evse().outlet_closed, limit_s=1)
+        await asyncio.sleep(40)
+        lab.evse().clear(fault)
+        await lab.until(lambda: lab.connector() == "Charging")
+        await asyncio.sleep(30)
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    assert [bill.reason for bill in lab.bills] == ["EVDisconnected"]
+
+
+def test_one_that_stays_longer_ends_the_session(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(Fault.UNDER_VOLTAGE)
+        await asyncio.sleep(55)
+        assert lab.station.evses[1].transaction is not None
+        await asyncio.sleep(20)
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    assert lab.bills[0].reason in {"Other", "PowerQuality"}
+
+
+def test_a_broken_reader_is_told_and_does_not_stop_anybody(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(Fault.READER_FAILURE)
+        await asyncio.sleep(60)
+        assert lab.connector() == "Charging"
+        assert await lab.csms.remote_stop(IDENTITY) == "Accepted"
+        await lab.delivered()
+
+    check_bills(run(Lab(version), story))
+
+
+def test_a_controller_that_falls_silent_is_off_by_itself_and_comes_back(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(Fault.COMMUNICATION_FAULT)
+        await lab.until(lambda: not lab.evse().outlet_closed, limit_s=15)
+        assert lab.connector() == "Faulted"
+        await asyncio.sleep(20)
+        lab.evse().clear(Fault.COMMUNICATION_FAULT)
+        await lab.until(lambda: lab.connector() == "Charging")
+        await asyncio.sleep(30)
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    assert len(lab.bills) == 1
+
+
+def test_a_silent_meter_ends_the_session_at_its_last_word(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(Fault.POWER_METER_FAILURE)
+        await lab.until(lambda: not lab.evse().outlet_closed, limit_s=8)
+        await lab.delivered()
+        lab.tap(OTHER_TAG)
+        await asyncio.sleep(30)
+        assert not lab.evse().outlet_closed
+
+    lab = run(Lab(version), story)
+    [bill] = lab.bills
+    assert bill.complete
+    assert bill.energy_wh is not None
+    # What flowed after the last reading is not guessed: at most a few seconds of 22 kW.
+    assert lab.flowed_wh - 30.0 <= bill.energy_wh <= lab.flowed_wh
+
+
+def test_or_pauses_it_until_the_meter_speaks_again(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().fault(Fault.POWER_METER_FAILURE)
+        await lab.until(lambda: not lab.evse().outlet_closed, limit_s=8)
+        await asyncio.sleep(600)
+        assert lab.station.evses[1].transaction is not None
+        lab.evse().clear(Fault.POWER_METER_FAILURE)
+        await lab.until(lambda: lab.connector() == "Charging")
+        await asyncio.sleep(30)
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version, settings={"TxCtrlr.StopTxOnMeterFailure": False}), story)
+    check_bills(lab)
+    assert len(lab.bills) == 1
+
+
+def test_without_a_meter_no_session_begins(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        lab.evse().fault(Fault.POWER_METER_FAILURE)
+        await asyncio.sleep(15)
+        lab.plug()
+        await asyncio.sleep(1)
+        lab.tap()
+        await asyncio.sleep(30)
+        assert not lab.evse().outlet_closed
+
+    assert not run(Lab(version), story).bills
