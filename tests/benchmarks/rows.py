@@ -1,0 +1,14 @@
+"""All benchmarks, in the order of the table."""
+
+from tests.benchmarks import day, messages, processes, storage
+from tests.benchmarks.measure import Benchmark
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    messages.DECODE,
+    messages.ENCODE,
+    processes.SERVE,
+    processes.MEMORY,
+    processes.START,
+    storage.STORAGE,
+    day.DAY,
+)

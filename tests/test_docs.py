@@ -1,0 +1,24 @@
+"""What the documentation says is what the program does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import settings_page
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def test_the_settings_page_is_up_to_date():
+    assert settings_page.PAGE.read_text() == settings_page.page()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    missing = [
+        link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()
+    ]
+    assert missing == []
