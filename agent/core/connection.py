@@ -107,8 +107,8 @@ def step(state: Connection, event: Event, context: Context) -> Turn[Connection]:
 
 
 def _dialing(state: Connection) -> Connection:
-    """Dial at once, if there is anybody to dial."""
-    return replace(state, is_dialing=state.profiles > 0)
+    """Dial at once, if there is anybody to dial and no link still on its way down."""
+    return replace(state, is_dialing=state.profiles > 0 and state.up is None)
 
 
 def _linked(state: Connection, event: LinkUp, context: Context) -> Connection:

@@ -265,10 +265,11 @@ def test_the_token_of_a_transaction_means_its_evse() -> None:
 
 def test_a_token_of_the_same_group_means_the_evse_of_that_transaction() -> None:
     bench = shared()
+    bench.charge(1, IdToken("third"), group="OTHERS")
     bench.charge(2, group="FAMILY")
     answer(bench, FAMILY, OTHER)
     bench.tap(OTHER, evse_id=None)
-    assert isinstance(bench.session(2), Ending)
+    assert [type(bench.session(evse_id)) for evse_id in (1, 2)] == [Active, Ending]
 
 
 def test_a_cache_that_is_switched_off_names_no_group() -> None:
@@ -283,10 +284,12 @@ def test_a_cache_that_is_switched_off_names_no_group() -> None:
 
 def test_a_token_that_waits_means_the_evse_where_it_waits() -> None:
     bench = shared()
+    bench.tap(OTHER, evse_id=1)
+    bench.grant(1, OTHER)
     bench.tap(evse_id=2)
     bench.grant(2)
     bench.tap(evse_id=None)
-    assert isinstance(bench.session(2), Idle)
+    assert [type(bench.session(evse_id)) for evse_id in (1, 2)] == [Authorized, Idle]
 
 
 def test_a_station_with_one_evse_means_that() -> None:

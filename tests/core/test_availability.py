@@ -404,6 +404,8 @@ def test_another_csms_is_told_everything() -> None:
     bench.post(LinkUp(1, "ocpp1.6", "ws://other", 0))
     assert told(bench.effects) == []
     assert told(bench.accept()) == EVERYTHING
+    bench.post(LinkDown("lost before it answered"))
+    assert told(bench.post(LinkUp(1, "ocpp1.6", "ws://other", 0))) == EVERYTHING
 
 
 def test_a_status_that_failed_is_told_once_more() -> None:

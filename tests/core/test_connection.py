@@ -201,6 +201,16 @@ def test_a_released_link_is_dialed_at_once_with_a_fresh_back_off() -> None:
     assert refused(bench) == 5.0
 
 
+def test_a_link_that_is_released_while_it_still_closes_is_dialed_after_that() -> None:
+    bench = steady()
+    up(bench)
+    bench.post(LinkHeld(True))
+    bench.post(LinkHeld(False))
+    assert not bench.station.connection.is_dialing
+    bench.post(LinkDown("closed"))
+    assert connection.deadline_s(bench.station.connection) == bench.now_s + 5.0
+
+
 def test_releasing_what_is_not_held_changes_nothing() -> None:
     bench = steady()
     refused(bench)

@@ -206,3 +206,19 @@ def test_no_card_is_stored_in_clear_by_the_cache() -> None:
     rows = stored(lived().station)
     assert digest(OTHER) in rows["cache"]
     assert OTHER.value.encode() not in b"".join(rows["cache"].values())
+
+
+def test_a_mere_reading_touches_nothing_durable() -> None:
+    bench = Bench().ready()
+    before = bench.station
+    bench.meter(1001.0)
+    assert bench.station is not before
+    assert durable.is_untouched(before, bench.station)
+
+
+def test_a_session_and_a_setting_are_noticed() -> None:
+    bench = Bench().ready()
+    before = bench.station
+    bench.pilot(PilotState.B)
+    bench.grant()
+    assert not durable.is_untouched(before, bench.station)

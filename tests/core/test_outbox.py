@@ -254,7 +254,7 @@ def dropped(state: Outbox) -> list[int]:
 
 def test_a_full_queue_gives_up_idle_samples_first() -> None:
     idle, sample = MeterSampled(1, 1, SAMPLE), updated(Trigger.METER_VALUE_PERIODIC)
-    assert dropped(filled(started(), idle, sample, idle)) == [2, 4]
+    assert dropped(filled(started(), idle, idle, sample, idle)) == [2, 3, 5]
 
 
 def test_then_every_second_sample_of_a_transaction() -> None:
@@ -348,6 +348,7 @@ def test_a_good_verdict_goes_to_the_cache_and_names_the_group() -> None:
     bench = charging()
     info = TokenInfo(AuthorizationStatus.ACCEPTED, group="G")
     acknowledge(bench, info=info)
+    assert isinstance(bench.session(), Active)
     assert bench.session().transaction.group == "G"
     assert bench.station.authorization.cache[digest(TAG)].info == info
 
