@@ -87,7 +87,7 @@ class Kernel:
         self._alarm: asyncio.TimerHandle | None = None
         self._wanted = targets(station)
         self._applied = Targets()  # everything off, whatever the stored state says
-        self._saved = durable.rows(station)
+        self._saved, self._saved_of = durable.rows(station), station
         self._unsaved: list[Effect] = []
         # Where what comes in while the disk is busy leads to, and what it lowers.
         self._ahead: Station | None = None
@@ -209,6 +209,9 @@ class Kernel:
     async def _write(self, effects: list[Effect]) -> bool:
         """Commit what changed, together with what earlier turns could not."""
         self._lowered = None
+        is_settled = not effects and not self._unsaved and self._retry_at is None
+        if is_settled and durable.is_untouched(self._saved_of, self.station):
+            return True
         present = durable.rows(self.station)
         rows = durable.changed(self._saved, present)
         if self._retry_at is not None and not rows:
@@ -221,6 +224,7 @@ class Kernel:
             aside=tuple(item for item in pending if isinstance(item, SetAside)),
         )
         if changes.is_empty:
+            self._saved_of = self.station
             return True
         self._ahead = self.station
         for event in self._inbox:
@@ -235,7 +239,7 @@ class Kernel:
             return False
         finally:
             self._ahead = None
-        self._saved = present
+        self._saved, self._saved_of = present, self.station
         if self._unsaved or self._retry_at is not None:
             self._recovered(effects)
         return True
