@@ -198,7 +198,9 @@ class ControlServer:
         async with asyncio.TaskGroup() as clients:
 
             def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                clients.create_task(self._client(reader, writer))
+                serving = clients.create_task(self._client(reader, writer))
+                # Also when the end comes before it has begun.
+                serving.add_done_callback(lambda _: writer.close())
 
             server = await asyncio.start_unix_server(connected, path, limit=LONGEST_LINE)
             self._kernel.observers.append(self._observed)
@@ -217,7 +219,7 @@ class ControlServer:
         try:
             if self._clients > MOST_CLIENTS:
                 reason = f"{MOST_CLIENTS} clients are connected already"
-                writer.write(_failure(None, REFUSED, reason))
+                writer.write(_failed(REFUSED, reason))
             else:
                 await self._served(reader, writer)
         except ConnectionError as error:
@@ -225,7 +227,6 @@ class ControlServer:
         finally:
             self._clients -= 1
             self._subscribers.discard(writer)
-            writer.close()
 
     async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -233,7 +234,7 @@ class ControlServer:
                 line = await reader.readline()
             except ValueError:
                 reason = f"a line has at most {LONGEST_LINE} bytes"
-                writer.write(_failure(None, INVALID_REQUEST, reason))
+                writer.write(_failed(INVALID_REQUEST, reason))
                 return
             if not line:
                 return
@@ -244,20 +245,20 @@ class ControlServer:
     async def _answered(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
         """Return the line that answers a request, empty for a notification."""
         request_id: str | int | UnsetType | None = None
+        answer: dict[str, object]
         try:
             request = _request(line)
             request_id = request.id
             async with asyncio.timeout(ANSWER_S):
-                result = await self._called(request, writer)
-            answer = _line({"id": request_id, "result": result})
+                answer = {"result": await self._called(request, writer)}
         except ControlError as error:
-            answer = _failure(request_id, error.code, str(error))
+            answer = _error(error.code, str(error))
         except TimeoutError:
-            answer = _failure(request_id, REFUSED, "no answer in time")
+            answer = _error(REFUSED, "no answer in time")
         except Exception:
             logger.exception("defect in the control socket")
-            answer = _failure(request_id, INTERNAL_ERROR, "internal error, see the log")
-        return b"" if request_id is UNSET else answer
+            answer = _error(INTERNAL_ERROR, "internal error, see the log")
+        return b"" if request_id is UNSET else _line({"id": request_id, **answer})
 
     async def _called(self, request: _Request, writer: asyncio.StreamWriter) -> object:
         if request.method == "events":
@@ -301,10 +302,11 @@ class ControlServer:
                 request_id, ((variable.name, text),), Origin.LOCAL
             )
         )
-        if isinstance(outcome, SettingsAnswer):
-            result = outcome.results[0]
-            if result.status in {SettingStatus.REJECTED, SettingStatus.UNKNOWN}:
-                raise ControlError(REFUSED, f"{result.reason}: {_allowed(variable)}")
+        if not isinstance(outcome, SettingsAnswer):
+            return _verdict(outcome)
+        (result,) = outcome.results
+        if result.status in {SettingStatus.REJECTED, SettingStatus.UNKNOWN}:
+            raise ControlError(REFUSED, f"{result.reason}: {_allowed(variable)}")
         return self._described(variable)
 
     async def _csms_disconnect(self, _: NoParams) -> object:
@@ -442,8 +444,13 @@ def _line(message: dict[str, object]) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", **message}) + b"\n"
 
 
-def _failure(request_id: object, code: int, message: str) -> bytes:
-    return _line({"id": request_id, "error": {"code": code, "message": message}})
+def _failed(code: int, message: str) -> bytes:
+    """Return the line for whoever has not asked, or not understandably."""
+    return _line({"id": None, **_error(code, message)})
+
+
+def _error(code: int, message: str) -> dict[str, object]:
+    return {"error": {"code": code, "message": message}}
 
 
 def _variable(name: str) -> Variable:

@@ -111,6 +111,7 @@ class Conversation:
         self,
         link: Link,
         adapter: Adapter,
+        station: Station,
         *,
         world: World,
         kernel: Inbox,
@@ -123,7 +124,8 @@ class Conversation:
         self._kernel, self._requests, self._records = kernel, requests, records
         self._on_wire = on_wire
         self._rpc = Rpc(link.subprotocol)
-        self._station: Station | None = None
+        self._station = station
+        link.set_ping_interval(float(station.settings.integer(variables.PING_INTERVAL)))
         self._waiting = Waiting()
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -150,15 +152,16 @@ class Conversation:
     def update(self, station: Station) -> None:
         """Take the station after a turn."""
         past = self._station
-        if past is None or past.settings is not station.settings:
-            interval = station.settings.integer(variables.PING_INTERVAL)
-            if past is None or past.settings.integer(variables.PING_INTERVAL) != interval:
-                self._link.set_ping_interval(float(interval))
+        if past.settings is not station.settings:
+            before, after = (
+                item.settings.integer(variables.PING_INTERVAL) for item in (past, station)
+            )
+            if before != after:
+                self._link.set_ping_interval(float(after))
         self._station = station
         # A mere reading changes nothing that is sent; it comes every second.
         if (
-            past is None
-            or self._is_held
+            self._is_held
             or station.outbox is not past.outbox
             or station.is_online != past.is_online
         ):
@@ -234,7 +237,7 @@ class Conversation:
 
     async def _send_next(self) -> None:
         station = self._station
-        while station is not None and self._sent is None:
+        while self._sent is None:
             sent = await self._next(station)
             if sent is None:
                 return
@@ -391,9 +394,7 @@ class Conversation:
         if answer.is_late:
             self._late(answer)
             return
-        sent = self._taken()
-        if sent is not None:
-            self._accepted(sent, answer)
+        self._accepted(self._taken(), answer)
 
     def _late(self, answer: AnswerReceived) -> None:
         """Use a late answer to the record that waits to be sent again; drop any other.
@@ -410,18 +411,18 @@ class Conversation:
 
     def _refused(self, error: ErrorReceived) -> None:
         sent = self._taken()
-        if sent is None:
-            return
         if isinstance(sent.record, SecurityEvent) and error.code in UNKNOWN_TO_CSMS:
             # It would say so again, and transactions wait behind (1.6 without extension).
             self._settled(RecordDelivered(sent.record_id))
             return
         self._failed(sent, f"{error.code}: {error.description}")
 
-    def _taken(self) -> Sent | None:
+    def _taken(self) -> Sent:
         """Return the call that has been answered; a repetition of it gets a new id."""
         sent, self._sent = self._sent, None
-        if sent is not None and sent.record is not None:
+        if sent is None:
+            raise AssertionError("an answer to a call that was not sent")
+        if sent.record is not None:
             self.unanswered = None
         self._silences = 0
         self._changed.set()
@@ -450,28 +451,22 @@ class Conversation:
     def _decoded(self, call: CallReceived, request_id: int) -> Incoming | Answered | None:
         """Return what a call asks, None when it must be left without an answer."""
         station = self._station
-        if station is None:
-            raise RpcError(RpcErrorCode.INTERNAL_ERROR, "the station is starting")
         if not self._adapter.admit(station.provisioning.registration, call.action):
             return None
         decode = self._adapter.decode
         return guarded(decode, call.action, call.payload, request_id, station)
 
     def _replied(self, request_id: int, call: CallReceived, outcome: Outcome) -> None:
-        incoming, station = self._open.pop(request_id, None), self._station
-        if incoming is None or station is None:
-            return
+        incoming = self._open.pop(request_id)
         if isinstance(outcome, Done) and outcome.verdict is Verdict.FAILED:
             frame = self._rpc.error(call, RpcErrorCode.INTERNAL_ERROR, outcome.info)
         else:
-            frame = self._answer(call, incoming, outcome, station)
+            frame = self._answer(call, incoming, outcome)
         self._outgoing.put_nowait(frame)
 
-    def _answer(
-        self, call: CallReceived, incoming: Incoming, outcome: Outcome, station: Station
-    ) -> bytes:
+    def _answer(self, call: CallReceived, incoming: Incoming, outcome: Outcome) -> bytes:
         try:
-            payload = guarded(self._adapter.respond, incoming, outcome, station)
+            payload = guarded(self._adapter.respond, incoming, outcome, self._station)
         except RpcError as error:
             return self._rpc.error(call, error.code, error.description)
         return self._rpc.result(call, payload)

@@ -81,6 +81,7 @@ class CsmsLink:
 
     def __init__(  # the composition root hands over each part by name
         self,
+        station: Station,
         *,
         profiles: Sequence[DialTarget],
         dialer: Dialer,
@@ -96,7 +97,7 @@ class CsmsLink:
         self._world, self._kernel, self._requests = world, kernel, requests
         self._records = Recent(read_record, saved_up_to)
         self._on_wire = on_wire
-        self._station: Station | None = None
+        self._station = station
         self._conversation: Conversation | None = None
         self._unanswered: Sent | None = None
         self._changed = asyncio.Event()
@@ -134,10 +135,10 @@ class CsmsLink:
 
     async def _wanted(self) -> int:
         while True:
-            if self._station is not None:
-                profile = connection.dial(self._station.connection)
-                if profile is not None and self._station.connection.is_dialing:
-                    return profile
+            wanted = self._station.connection
+            profile = connection.dial(wanted)
+            if profile is not None and wanted.is_dialing:
+                return profile
             self._changed.clear()
             await self._changed.wait()
 
@@ -164,6 +165,7 @@ class CsmsLink:
         conversation = Conversation(
             link,
             adapter,
+            self._station,
             world=self._world,
             kernel=self._kernel,
             requests=self._requests,
@@ -172,8 +174,6 @@ class CsmsLink:
             unanswered=self._unanswered,
         )
         self._conversation = conversation
-        if self._station is not None:
-            conversation.update(self._station)
         logger.info("connected to %s with %s", link.url, link.subprotocol)
         up = LinkUp(
             profile=profile,
@@ -206,5 +206,4 @@ class CsmsLink:
             await self._changed.wait()
 
     def _ping_interval_s(self) -> float:
-        settings = self._station.settings if self._station else variables.Settings()
-        return float(settings.integer(variables.PING_INTERVAL))
+        return float(self._station.settings.integer(variables.PING_INTERVAL))

@@ -69,6 +69,7 @@ class Shell:
         )
         entries = station.outbox.entries
         self._link = CsmsLink(
+            station,
             profiles=profiles,
             dialer=dialer,
             adapters=adapters,

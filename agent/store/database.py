@@ -201,7 +201,8 @@ class Store:
     async def _run(self, work: Callable[..., T], *args: object) -> T:
         loop = asyncio.get_running_loop()
         with _as_store_error():
-            return await loop.run_in_executor(self._thread, work, *args)
+            # What was asked of the disk is done, also for whoever is cancelled meanwhile.
+            return await asyncio.shield(loop.run_in_executor(self._thread, work, *args))
 
     # --- on the thread ---
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from agent.core import durable, variables
@@ -22,6 +23,7 @@ from agent.core.values import EvseCapabilities, EvseSpec
 from agent.ocpp.negotiation import adapter_for
 from agent.ocpp.v16.statuses import project
 from agent.runtime.clock import ScriptedWorld
+from agent.runtime.control import Simulator
 from agent.runtime.kernel import Kernel
 from agent.runtime.shell import Shell
 from agent.store.database import Changes, Store, StoreError
@@ -31,6 +33,7 @@ from hal.board import EvseHardware
 from hal.sim.evse import SimulatedEvse
 from hal.types import PilotState
 from tests.support.core import INFO, TAG, reading
+from tests.support.vloop import run
 
 OFFLINE = {
     variables.OFFLINE_UNKNOWN.name: "true",
@@ -44,7 +47,8 @@ class Disk(Store):
 
     Attributes:
         commit_s: how long a commit takes.
-        refusal: every commit and every reading fails with it; None: the disk works.
+        refusal: every commit fails with it; None: the disk works.
+        read_refusal: every reading of a record fails with it.
         log: what happened, in order; shared with others.
         writes: transactions that reached the database.
     """
@@ -53,6 +57,7 @@ class Disk(Store):
         super().__init__(directory, refusal)
         self.commit_s = self.ping_s = 0.0
         self.refusal: str | None = None
+        self.read_refusal: str | None = None
         self.log: list[tuple[str, Any]] = []
         self.writes: list[tuple[Changes, tuple[int, ...]]] = []
 
@@ -72,8 +77,8 @@ class Disk(Store):
         await super().ping()
 
     async def read_record(self, record_id: int) -> Any:
-        if self.refusal is not None:
-            raise StoreError(self.refusal)
+        if self.read_refusal is not None:
+            raise StoreError(self.read_refusal)
         return await super().read_record(record_id)
 
     def _write(self, changes: Changes, forgotten: tuple[int, ...]) -> None:
@@ -81,14 +86,14 @@ class Disk(Store):
         super()._write(changes, forgotten)
 
 
-def station(evses: int = 1, **settings: str) -> Station:
+def station(evses: int = 1, profiles: int = 1, **settings: str) -> Station:
     """Return a station as it is before its first event."""
     return durable.restored(
         {},
         (),
         info=INFO,
         specs=tuple(EvseSpec(index + 1, 1, 32.0, 3) for index in range(evses)),
-        profiles=1,
+        profiles=profiles,
         factory={**OFFLINE, **settings},
     )
 
@@ -187,16 +192,25 @@ class Talk:
     """
 
     def __init__(
-        self, version: str, *, adapters: Any = adapter_for, profiles: int = 1, **settings: str
+        self,
+        version: str,
+        *,
+        adapters: Any = adapter_for,
+        dialer: type[MemoryDialer] = MemoryDialer,
+        evse: type[SimulatedEvse] = SimulatedEvse,
+        profiles: int = 1,
+        socket: Path | None = None,
+        simulator: Simulator | None = None,
+        **settings: str,
     ) -> None:
-        self.version, self.disk = version, Disk()
-        self.evse = SimulatedEvse()
-        self.dialer = MemoryDialer(lambda _: version)
+        self.version, self.disk, self.socket = version, Disk(), socket
+        self.evse = evse()
+        self.dialer = dialer(lambda _: version)
         self.heard: list[str] = []
         self.link: MemoryLink
         self.world = ScriptedWorld()
         self.shell = Shell(
-            station=station(1, **settings),
+            station=station(1, profiles, **settings),
             store=self.disk,
             evses=(EvseHardware(1, 1, 32.0, 3, self.evse, self.evse, (self.evse,)),),
             dialer=self.dialer,
@@ -207,11 +221,12 @@ class Talk:
             adapters=adapters,
             project=project,
             world=self.world,
+            simulator=simulator,
         )
         self._count = 0
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.shell.run([PowerUp()], socket=None))
+        self._task = asyncio.create_task(self.shell.run([PowerUp()], socket=self.socket))
         self.link = await self.dialer.accept()
         return self
 
@@ -309,3 +324,37 @@ class Talk:
         }
         frame = await self.call(*read[self.version])
         assert frame[0] == 3, frame
+
+
+def story(
+    version: str, told: Callable[[Talk], Coroutine[Any, Any, None]], **options: Any
+) -> Talk:
+    """Tell a story of an accepted station, and return it afterwards."""
+
+    async def lived() -> Talk:
+        async with Talk(version, **{variables.MESSAGE_TIMEOUT.name: "30", **options}) as talk:
+            await talk.online()
+            await told(talk)
+        return talk
+
+    return run(lived())
+
+
+def watched(talk: Talk, kind: type) -> list[Any]:
+    """Return a list to which every event of a kind is added from now on."""
+    found: list[Any] = []
+    talk.shell.kernel.observers.append(
+        lambda _, batch, __, ___: found.extend(item for item in batch if isinstance(item, kind))
+    )
+    return found
+
+
+def defective(version: str, **functions: Any) -> Callable[[str], Any]:
+    """Return adapters with a defect in some functions."""
+    base = type(adapter_for(version))
+    return lambda _: type("Defective", (base,), functions)()
+
+
+def fails(*_: object, **__: object) -> None:
+    """Raise what nobody expects."""
+    raise KeyError("0badcafe-secret")
