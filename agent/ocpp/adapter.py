@@ -101,12 +101,12 @@ class Adapter(Protocol):
             RpcError: the answer is unusable; the delivery counts as failed.
         """
 
+    @abstractmethod
     def expand(self, message: Message) -> tuple[Message, ...]:
         """Return the message with those that this version wants said before it.
 
         1.6 knows no direct way between some statuses (chapter 3.2 of the reference).
         """
-        return (message,)
 
     @abstractmethod
     def encode_message(self, message: Message, view: View) -> Call | None:

@@ -76,7 +76,7 @@ class Adapter201(Adapter):
                 return _call("TransactionEvent", event)
             case MeterSampled():
                 return _call("MeterValues", metering.sampled(record, view))
-            case SecurityEvent():
+            case SecurityEvent():  # pragma: no branch  # exhaustive
                 return _call("SecurityEventNotification", security.notification(record, view))
 
     def record_accepted(
@@ -88,7 +88,7 @@ class Adapter201(Adapter):
         match record:
             case TransactionStarted() | TransactionUpdated() | TransactionEnded():
                 return (session.acknowledged(record, payload),)
-            case MeterSampled() | SecurityEvent():
+            case MeterSampled() | SecurityEvent():  # pragma: no branch  # exhaustive
                 return ()
 
     def expand(self, message: Message) -> tuple[Message, ...]:
@@ -105,7 +105,7 @@ class Adapter201(Adapter):
             case StatusReported():
                 notification = availability.status_notification(message, view)
                 return _call("StatusNotification", notification)
-            case DataTransferSent():
+            case DataTransferSent():  # pragma: no branch  # exhaustive
                 return _call("DataTransfer", data_transfer.request(message))
 
     def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
@@ -118,7 +118,7 @@ class Adapter201(Adapter):
                 return (authorization.authorized(message, payload),)
             case StatusReported():
                 return (StatusAcknowledged(message.status),)
-            case DataTransferSent():
+            case DataTransferSent():  # pragma: no branch  # exhaustive
                 return (data_transfer.answered(message, payload),)
 
     def admit(self, registration: RegistrationStatus | None, action: str) -> bool:
@@ -187,7 +187,7 @@ def _request(wire: Wire, request_id: int) -> Request:
             return provisioning.reset(wire, request_id)
         case SetChargingProfileRequest():
             return smart_charging.offered(wire, request_id)
-        case _:
+        case _:  # pragma: no cover  # a line of the table without its branch: our defect
             raise AssertionError(
                 f"CSMS_REQUESTS has {type(wire).__name__}, and nobody takes it"
             )

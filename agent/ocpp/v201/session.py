@@ -50,7 +50,7 @@ def event(record: TransactionRecord, view: View, *, offline: bool) -> Transactio
             return _started(record, view, offline=offline)
         case TransactionUpdated():
             return _updated(record, view, offline=offline)
-        case TransactionEnded():
+        case TransactionEnded():  # pragma: no branch  # exhaustive
             return _ended(record, view, offline=offline)
 
 
