@@ -40,6 +40,7 @@ HELP: Final = """\
 remote-start [IDENTITY] TOKEN    ask the station for a transaction
 remote-stop [IDENTITY]           ask it to stop the latest open one
 reset [IDENTITY] soft|hard       restart it, after its transactions or at once
+trigger [IDENTITY] MESSAGE       ask to be told a message now
 limit [IDENTITY] AMPERES         limit all charging by a default profile
 get [IDENTITY] NAME              read a setting: a 1.6 key, or Component.Variable
 set [IDENTITY] NAME VALUE        write one
@@ -131,6 +132,7 @@ class Console:
             "remote-start": self._remote_start,
             "remote-stop": self._remote_stop,
             "reset": self._reset,
+            "trigger": self._trigger,
             "limit": self._limit,
             "get": self._get,
             "set": self._set,
@@ -224,6 +226,10 @@ class Console:
         if kind not in _RESETS:
             raise CommandError(f"{kind!r}: soft and hard are allowed")
         return await self._csms.reset(identity, hard=kind == "hard")
+
+    async def _trigger(self, words: list[str]) -> str:
+        identity, (message,) = self._split(words, 1)
+        return await self._csms.trigger(identity, message)
 
     async def _limit(self, words: list[str]) -> str:
         identity, (text,) = self._split(words, 1)

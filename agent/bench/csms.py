@@ -417,6 +417,19 @@ class Csms:
         """
         return await self._status(identity, self._session(identity).clerk.reset(hard=hard))
 
+    async def trigger(self, identity: str, message: str, evse_id: int | None = None) -> str:
+        """Ask to be told a message now; return as `remote_start` does.
+
+        Args:
+            message: the version's word, such as "MeterValues".
+            evse_id: None: of every EVSE.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        clerk = self._session(identity).clerk
+        return await self._status(identity, clerk.trigger(message, evse_id))
+
     async def set_limit(self, identity: str, limit_a: float) -> str:
         """Limit all charging by a default profile; return as `remote_start` does.
 

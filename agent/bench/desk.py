@@ -185,6 +185,9 @@ class Clerk(Protocol):
     def limit(self, limit_a: float) -> Asked:
         """Return the request that limits every transaction to come or running."""
 
+    def trigger(self, message: str, evse_id: int | None) -> Asked:
+        """Return the request that wants a message told now; None: of every EVSE."""
+
     def get_setting(self, name: str) -> Asked:
         """Return the request that reads a setting."""
 

@@ -38,6 +38,7 @@ LOST = -1
 """Number of a transaction whose start was refused for good (1.6 errata)."""
 
 _WORDS = frozenset({"Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"})
+_EXTENDED = frozenset({"LogStatusNotification", "SignChargePointCertificate"})
 _KILO = frozenset({"kWh", "kW"})
 
 
@@ -109,6 +110,12 @@ class Clerk16:
             },
         }
         return Asked("SetChargingProfile", {"connectorId": 0, "csChargingProfiles": profile})
+
+    def trigger(self, message: str, evse_id: int | None) -> Asked:
+        """Return TriggerMessage, or ExtendedTriggerMessage for what only that one knows."""
+        action = "ExtendedTriggerMessage" if message in _EXTENDED else "TriggerMessage"
+        place = {} if evse_id is None else {"connectorId": evse_id}
+        return Asked(action, {"requestedMessage": message, **place})
 
     def get_setting(self, name: str) -> Asked:
         """Return GetConfiguration for a key, or for the key of a 2.0.1 name."""

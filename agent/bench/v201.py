@@ -130,6 +130,15 @@ class Clerk201:
         }
         return Asked("SetChargingProfile", {"evseId": 0, "chargingProfile": profile})
 
+    def trigger(self, message: str, evse_id: int | None) -> Asked:
+        """Return TriggerMessage; a status is that of the EVSE's first connector."""
+        payload: dict[str, Any] = {"requestedMessage": message}
+        if evse_id is not None:
+            payload["evse"] = {"id": evse_id}
+            if message == "StatusNotification":
+                payload["evse"]["connectorId"] = 1
+        return Asked("TriggerMessage", payload)
+
     def get_setting(self, name: str) -> Asked:
         """Return GetVariables for `Component.Variable`, or for the name of a 1.6 key."""
         return Asked("GetVariables", {"getVariableData": [_address(name)]})

@@ -27,6 +27,8 @@ from agent.core.events import (
     Registered,
     StatusAcknowledged,
     TransactionClosed,
+    TriggerKind,
+    TriggerRequested,
 )
 from agent.core.states import Active, Authorized, Ending, Evse, Finished, Resuming
 from agent.core.turn import Context, Turn
@@ -56,6 +58,7 @@ class Availability(Value, frozen=True):
             answer; a third time would go on for ever.
         outage_from_s: when the link was lost, monotonic seconds; None while it is up.
         restates: the spoken version asks for every status after a long outage.
+        wanted: what the CSMS wants to be told in this step, whether it changed or not.
     """
 
     inoperative: frozenset[str] = frozenset()
@@ -65,6 +68,7 @@ class Availability(Value, frozen=True):
     failed: frozenset[Key] = frozenset()
     outage_from_s: float | None = None
     restates: bool = False
+    wanted: frozenset[Key] = frozenset()
 
 
 def scope(evse_id: int | None, connector_id: int | None) -> str:
@@ -118,6 +122,8 @@ def step(state: Availability, event: Event, context: Context) -> Turn[Availabili
             return Turn(_acknowledged(state, status))
         case MessageFailed(message=StatusReported(status=status)):
             return Turn(_failed(state, status))
+        case TriggerRequested(kind=TriggerKind.STATUS):
+            return _triggered(state, event, context)
         case _:
             return Turn(state)
 
@@ -217,6 +223,27 @@ def _executed(state: Availability, context: Context) -> Availability:
 # --- telling ---
 
 
+def _triggered(
+    state: Availability, event: TriggerRequested, context: Context
+) -> Turn[Availability]:
+    """Have one status told, or all of them (1.6 2.2 TriggerMessage, 2.0.1 F06.FR.11)."""
+    everything = {(0, 0)} | {
+        (evse_id, connector_id)
+        for evse_id, evse in context.evses.items()
+        for connector_id in range(1, evse.spec.connectors + 1)
+    }
+    wanted = {
+        key
+        for key in everything
+        if event.evse_id in (None, key[0]) and event.connector_id in (None, key[1])
+    }
+    if not wanted:
+        done = Done(Verdict.REJECTED, "UnknownEvse")
+        return Turn(state, (Reply(event.request_id, done),))
+    accepted = Reply(event.request_id, Done(Verdict.ACCEPTED))
+    return Turn(replace(state, wanted=frozenset(wanted)), (accepted,))
+
+
 def phase(evse: Evse) -> SessionPhase:
     """Return where the session stands, as far as everybody may know."""
     match evse.session:
@@ -273,17 +300,20 @@ def statuses(
 def observed(
     state: Availability, present: Iterator[ConnectorStatus], context: Context
 ) -> tuple[Availability, tuple[StatusReported, ...]]:
-    """Tell what differs from what the CSMS was told; nothing while it does not listen."""
-    if not context.is_online:
+    """Tell what differs from what the CSMS was told, and what it wants to hear.
+
+    While it does not listen only the latter is told: it may ask before it accepts.
+    """
+    if not context.is_online and not state.wanted:
         return state, ()
     told = dict(state.told)
     reports: list[StatusReported] = []
     for status in present:
         key = (status.evse_id, status.connector_id)
-        previous = told.get(key)
-        if previous != status:
-            reports.append(StatusReported(status, previous, context.now))
+        previous, is_wanted = told.get(key), key in state.wanted
+        if is_wanted or (context.is_online and previous != status):
+            reports.append(StatusReported(status, previous, context.now, is_wanted))
             told[key] = status
     if not reports:
         return state, ()
-    return replace(state, told=told), tuple(reports)
+    return replace(state, told=told, wanted=frozenset()), tuple(reports)

@@ -175,7 +175,13 @@ class BootReported(Value, frozen=True):
 
 
 class HeartbeatSent(Value, frozen=True):
-    """Show life and ask for the time (Heartbeat)."""
+    """Show life and ask for the time (Heartbeat).
+
+    Attributes:
+        is_triggered: the CSMS waits for it.
+    """
+
+    is_triggered: bool = False
 
 
 class AuthorizationWanted(Value, frozen=True):
@@ -190,11 +196,26 @@ class StatusReported(Value, frozen=True):
 
     Attributes:
         previous: what was last acknowledged for this connector, None when nothing was.
+        is_triggered: the CSMS wants to hear it, even if it knows it.
     """
 
     status: ConnectorStatus
     previous: ConnectorStatus | None
     at: Stamp
+    is_triggered: bool = False
+
+
+class MeterValuesReported(Value, frozen=True):
+    """Tell what a meter shows now, because the CSMS wants to know (MeterValues).
+
+    Attributes:
+        transaction_id: of the transaction that runs there, None without one.
+    """
+
+    evse_id: int
+    connector_id: int
+    sample: Sample
+    transaction_id: str | None = None
 
 
 class DataTransferSent(Value, frozen=True):
@@ -210,7 +231,14 @@ class DataTransferSent(Value, frozen=True):
     data: str | None = None
 
 
-Message = BootReported | HeartbeatSent | AuthorizationWanted | StatusReported | DataTransferSent
+Message = (
+    BootReported
+    | HeartbeatSent
+    | AuthorizationWanted
+    | StatusReported
+    | MeterValuesReported
+    | DataTransferSent
+)
 
 # --- replies ---
 
@@ -319,6 +347,7 @@ Effect = (
     | HeartbeatSent
     | AuthorizationWanted
     | StatusReported
+    | MeterValuesReported
     | DataTransferSent
     | Reply
     | Restart

@@ -320,6 +320,36 @@ class AvailabilityRequested(Value, frozen=True):
     connector_id: int | None = None
 
 
+class TriggerKind(enum.Enum):
+    """What the CSMS may want to hear at once, without regard to a version's words."""
+
+    BOOT = "boot"
+    CERTIFICATE = "certificate signing request"
+    DIAGNOSTICS_STATUS = "diagnostics status"
+    FIRMWARE_STATUS = "firmware status"
+    HEARTBEAT = "heartbeat"
+    LOG_STATUS = "log status"
+    METER_VALUES = "meter values"
+    SIGNED_FIRMWARE_STATUS = "signed firmware status"
+    STATUS = "status"
+    TRANSACTION = "transaction"
+
+
+class TriggerRequested(Value, frozen=True):
+    """Tell something now (1.6 TriggerMessage, 2.0.1 F06).
+
+    Attributes:
+        evse_id: None: all of them; 0: the station itself.
+        measurands: what meter values should contain, names as the settings hold them.
+    """
+
+    request_id: int
+    kind: TriggerKind
+    evse_id: int | None = None
+    connector_id: int | None = None
+    measurands: tuple[str, ...] = ()
+
+
 class CacheClearRequested(Value, frozen=True):
     """Empty the authorization cache (C11)."""
 
@@ -357,6 +387,7 @@ Request = (
     | SettingsReadRequested
     | SettingsWriteRequested
     | AvailabilityRequested
+    | TriggerRequested
     | CacheClearRequested
     | ChargingProfileOffered
     | DataTransferRequested

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from agent.core import variables
-from agent.core.effects import MeterSampled
+from agent.core.effects import Done, MeterSampled, MeterValuesReported, Reply, Verdict
 from agent.core.events import (
     DeadlinePassed,
     Event,
@@ -22,6 +22,8 @@ from agent.core.events import (
     TimeLearned,
     TransactionClosed,
     TransactionOpened,
+    TriggerKind,
+    TriggerRequested,
 )
 from agent.core.samples import take
 from agent.core.setpoint import offered_a
@@ -86,6 +88,10 @@ def step(state: Metering, event: Event, context: Context) -> Turn[Metering]:
             return Turn(laid, turn.effects, turn.raised)
         case DeadlinePassed():
             return _due(state, context)
+        case TriggerRequested(kind=TriggerKind.METER_VALUES):
+            return _triggered(state, event, context)
+        case TriggerRequested(kind=TriggerKind.TRANSACTION):
+            return _transactions_triggered(state, event, context)
         case _:
             return Turn(state)
 
@@ -237,3 +243,62 @@ def _sampled(
         offered_a=offered_a(evse, storage_ok=context.storage_ok),
         phases=evse.spec.phases,
     )
+
+
+# --- what the CSMS wants to hear ---
+
+
+def _triggered(state: Metering, event: TriggerRequested, context: Context) -> Turn[Metering]:
+    """Tell present readings; they are no records: later they would be worth nothing.
+
+    The station has no meter of its own: 0 means the meters of all its EVSEs.
+    """
+    reports = []
+    for evse_id, sample in _samples_for(event, context).items():
+        evse = context.evses[evse_id]
+        transaction = evse.transaction
+        told = MeterValuesReported(
+            evse_id,
+            event.connector_id or evse.inputs.connector_id,
+            sample,
+            transaction.transaction_id if transaction else None,
+        )
+        reports.append(told)
+    if not reports:
+        return Turn(state, (_nothing(event, context),))
+    return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)), *reports))
+
+
+def _transactions_triggered(
+    state: Metering, event: TriggerRequested, context: Context
+) -> Turn[Metering]:
+    """Have running transactions told where they stand (2.0.1 F06.FR.07)."""
+    raised = tuple(
+        SampleTaken(evse_id, sample, Trigger.TRIGGER, is_told=True)
+        for evse_id, sample in _samples_for(event, context).items()
+        if isinstance(context.evses[evse_id].session, Active)
+    )
+    if not raised:
+        return Turn(state, (_nothing(event, context),))
+    return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)),), raised)
+
+
+def _samples_for(event: TriggerRequested, context: Context) -> dict[int, Sample]:
+    """Return a present sample of each EVSE concerned, as far as there is one."""
+    wanted = event.measurands or (Measurand.ENERGY_IMPORT.value,)
+    samples = {
+        evse_id: _sampled(
+            context, evse_id, context.now.monotonic_s, ReadingContext.TRIGGER, wanted
+        )
+        for evse_id, evse in context.evses.items()
+        if (not event.evse_id or evse_id == event.evse_id)
+        and (not event.connector_id or event.connector_id <= evse.spec.connectors)
+    }
+    return {evse_id: sample for evse_id, sample in samples.items() if sample is not None}
+
+
+def _nothing(event: TriggerRequested, context: Context) -> Reply:
+    is_known = not event.evse_id or event.evse_id in context.evses
+    reason = "Unspecified" if is_known else "UnknownEvse"
+    info = "nothing to tell: no transaction, or no reading of now"
+    return Reply(event.request_id, Done(Verdict.REJECTED, reason, info))

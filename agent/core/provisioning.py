@@ -36,6 +36,8 @@ from agent.core.events import (
     SettingChanged,
     StopsWanted,
     TimeLearned,
+    TriggerKind,
+    TriggerRequested,
 )
 from agent.core.turn import Context, Turn
 from agent.core.values import BootReason, RegistrationStatus, StopReason, Trigger, Value
@@ -140,6 +142,11 @@ def _registration(state: Provisioning, event: Event, context: Context) -> Turn[P
             return _woken(state, context)
         case ResetRequested():
             return _reset_requested(state, event, context)
+        case TriggerRequested(kind=TriggerKind.BOOT, request_id=request_id):
+            return _boot_triggered(state, request_id)
+        case TriggerRequested(kind=TriggerKind.HEARTBEAT, request_id=request_id):
+            accepted = Reply(request_id, Done(Verdict.ACCEPTED))
+            return Turn(state, (accepted, HeartbeatSent(is_triggered=True)))
         case _:
             return Turn(state)
 
@@ -181,6 +188,21 @@ def _introduced(state: Provisioning, context: Context) -> Turn[Provisioning]:
     if state.profile is None or due is None or due > context.now.monotonic_s:
         return Turn(state)
     return Turn(replace(state, boot_due_s=None), (BootReported(state.boot_reason),))
+
+
+def _boot_triggered(state: Provisioning, request_id: int) -> Turn[Provisioning]:
+    """Introduce the station before its time; one that is accepted needs no introduction.
+
+    An introduction that is under way is the one that is wanted.
+    """
+    if state.registration is RegistrationStatus.ACCEPTED:
+        done = Done(Verdict.REJECTED, "NotEnabled", "the station is accepted already")
+        return Turn(state, (Reply(request_id, done),))
+    accepted = Reply(request_id, Done(Verdict.ACCEPTED))
+    if state.boot_due_s is None:
+        return Turn(state, (accepted,))
+    state = replace(state, boot_due_s=None)
+    return Turn(state, (accepted, BootReported(BootReason.TRIGGERED)))
 
 
 def _answered(state: Provisioning, event: BootAnswered, context: Context) -> Turn[Provisioning]:

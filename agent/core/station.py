@@ -21,6 +21,7 @@ from agent.core import (
     outbox,
     provisioning,
     remote_control,
+    remote_trigger,
     security,
     session,
     smart_charging,
@@ -49,6 +50,7 @@ from agent.core.events import (
     StorageFailed,
     StorageRecovered,
     TimeLearned,
+    TriggerRequested,
 )
 from agent.core.metering import Metering
 from agent.core.outbox import Outbox
@@ -170,6 +172,8 @@ def step(station: Station, event: Event, env: Env) -> tuple[Station, tuple[Effec
         return raised
 
     until_quiet(event, route)
+    if isinstance(event, TriggerRequested):
+        effects += remote_trigger.declined(event, effects)
     if isinstance(event, MeterRead | MeterFailed) and _is_same(station, before):
         return station, tuple(effects)
     return _observed(station, env, effects)
@@ -201,7 +205,8 @@ def _observed(
 ) -> tuple[Station, tuple[Effect, ...]]:
     """Tell changed statuses."""
     context = _context(station, env)
-    present = iter(station.statuses()) if context.is_online else iter(())
+    is_told = context.is_online or station.availability.wanted
+    present = iter(station.statuses()) if is_told else iter(())
     state, reports = availability.observed(station.availability, present, context)
     if state is not station.availability:
         station = replace(station, availability=state)

@@ -102,6 +102,7 @@ class Trigger(enum.Enum):
     REMOTE_STOP = "RemoteStop"
     RESET_COMMAND = "ResetCommand"
     STOP_AUTHORIZED = "StopAuthorized"
+    TRIGGER = "Trigger"
     ABNORMAL_CONDITION = "AbnormalCondition"
 
 
@@ -177,6 +178,7 @@ class BootReason(enum.Enum):
     POWER_UP = "PowerUp"
     REMOTE_RESET = "RemoteReset"
     SCHEDULED_RESET = "ScheduledReset"
+    TRIGGERED = "Triggered"
     UNKNOWN = "Unknown"
     WATCHDOG = "Watchdog"
 

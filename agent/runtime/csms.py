@@ -12,17 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from agent.core import connection, variables
-from agent.core.effects import (
-    AuthorizationWanted,
-    BootReported,
-    CloseLink,
-    DataTransferSent,
-    Effect,
-    HeartbeatSent,
-    Record,
-    Report,
-    StatusReported,
-)
+from agent.core.effects import CloseLink, DataTransferSent, Effect, Message, Record, Report
 from agent.core.events import DialFailed, Event, LinkDown, LinkUp
 from agent.core.station import Station
 from agent.ocpp.adapter import Adapter
@@ -41,14 +31,6 @@ LEAVE_S: Final = 1.0
 
 RECENT_RECORDS: Final = 64
 """Records kept in memory so that sending what was just written needs no read."""
-
-_MESSAGES: Final = (
-    BootReported,
-    HeartbeatSent,
-    AuthorizationWanted,
-    StatusReported,
-    DataTransferSent,
-)
 
 
 class Recent:
@@ -111,7 +93,7 @@ class CsmsLink:
                 self._records.keep(effect)
             elif isinstance(effect, CloseLink) and conversation:
                 conversation.close(effect.reason)
-            elif isinstance(effect, _MESSAGES):
+            elif isinstance(effect, Message):
                 if conversation:
                     conversation.tell(effect)
                 elif isinstance(effect, DataTransferSent):

@@ -14,7 +14,9 @@ from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
     DataTransferSent,
+    HeartbeatSent,
     Message,
+    MeterValuesReported,
     StatusReported,
 )
 
@@ -86,7 +88,7 @@ def _priority(message: Message) -> int:
             return _BOOT
         case AuthorizationWanted():
             return _AUTHORIZATION
-        case StatusReported():
+        case StatusReported() | MeterValuesReported() | HeartbeatSent(is_triggered=True):
             return _STATUS
         case _:
             return _IDLE
@@ -104,5 +106,6 @@ def _coalesced(queue: deque[Message], message: StatusReported) -> StatusReported
             and waiting.status.connector_id == status.connector_id
         ):
             queue.remove(waiting)
-            return replace(message, previous=waiting.previous)
+            is_triggered = message.is_triggered or waiting.is_triggered
+            return replace(message, previous=waiting.previous, is_triggered=is_triggered)
     return message

@@ -46,6 +46,7 @@ YES = {"status": "Accepted"}
         ("reset CP001 soft", "Reset", YES, "Accepted"),
         ("reset hard", "Reset", "InternalError", "InternalError"),
         ("limit 10", "SetChargingProfile", YES, "Accepted"),
+        ("trigger Heartbeat", "TriggerMessage", YES, "Accepted"),
         ("set A B", "ChangeConfiguration", YES, "Accepted"),
         ("set CP001 A 'B C'", "ChangeConfiguration", YES, "Accepted"),
         (

@@ -1,13 +1,22 @@
 import pytest
+from msgspec.structs import replace
 
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
     DataTransferSent,
     HeartbeatSent,
+    MeterValuesReported,
     StatusReported,
 )
-from agent.core.values import BootReason, ConnectorStatus, SessionPhase, Stamp
+from agent.core.values import (
+    BootReason,
+    ConnectorStatus,
+    ReadingContext,
+    Sample,
+    SessionPhase,
+    Stamp,
+)
 from agent.runtime.waiting import MESSAGES_IN_A_ROW, MOST_MESSAGES, Waiting
 from hal.types import IdToken
 
@@ -68,6 +77,15 @@ def test_a_newer_status_takes_the_place_of_an_older_one_and_follows_on_what_was_
         status(PREPARING, FREE), status(OTHER), status(FINISHING, PREPARING), HeartbeatSent()
     )
     assert drained(waiting) == [status(OTHER), status(FINISHING, FREE)]
+
+
+def test_what_the_csms_waits_for_goes_before_records_and_stays_wanted():
+    values = MeterValuesReported(1, 1, Sample(AT, ReadingContext.TRIGGER, ()))
+    wanted = HeartbeatSent(is_triggered=True)
+    waiting = filled(values, wanted)
+    assert drained(waiting) == [values, wanted]
+    waiting = filled(replace(status(PREPARING, FREE), is_triggered=True), status(FINISHING))
+    assert drained(waiting) == [replace(status(FINISHING, FREE), is_triggered=True)]
 
 
 def test_what_is_put_back_is_next_in_its_order():

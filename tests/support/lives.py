@@ -61,6 +61,8 @@ from agent.core.events import (
     StorageRecovered,
     TokenPresented,
     TransactionAcknowledged,
+    TriggerKind,
+    TriggerRequested,
 )
 from agent.core.station import targets
 from agent.core.values import (
@@ -213,6 +215,14 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         st.booleans(),
         st.one_of(st.none(), EVSES),
         st.sampled_from((None, 1, 2)),
+    ),
+    TriggerRequested: st.builds(
+        TriggerRequested,
+        REQUEST,
+        st.sampled_from(TriggerKind),
+        st.one_of(st.none(), st.just(0), EVSES),
+        st.sampled_from((None, 1, 3)),
+        st.sampled_from(((), ("Voltage",))),
     ),
     CacheClearRequested: st.builds(CacheClearRequested, REQUEST),
     ChargingProfileOffered: st.builds(ChargingProfileOffered, REQUEST, EVSES),

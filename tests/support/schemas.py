@@ -45,6 +45,20 @@ def schema(subprotocol: str, action: str, *, response: bool) -> dict[str, Any]:
     return parsed
 
 
+def inlined(official: Any, root: dict[str, Any] | None = None) -> Any:
+    """Return a schema with its definitions in the places that refer to them."""
+    root = official if root is None else root
+    match official:
+        case {"$ref": str(place)}:
+            return inlined(root["definitions"][place.rpartition("/")[2]], root)
+        case dict():
+            return {key: inlined(one, root) for key, one in official.items()}
+        case list():
+            return [inlined(one, root) for one in official]
+        case _:
+            return official
+
+
 def validate(
     subprotocol: str, action: str, payload: bytes | bytearray | str, *, response: bool
 ) -> Any:

@@ -4,7 +4,8 @@ Whatever happens in a story, on the wire these hold:
 
 * every frame of the station validates against the official schema of the version spoken;
 * no instant lies before the birth of this software: no 1970 is ever told;
-* until the CSMS has accepted it, a station says BootNotification and nothing else;
+* until the CSMS has accepted it, a station says BootNotification, what the CSMS triggers, and
+  nothing else;
 * a connector of 1.6 takes only the steps that the status table allows;
 * every call of the CSMS is answered once at most, and nothing else is answered.
 """
@@ -92,13 +93,17 @@ class Wire:
                 assert instant >= EARLIEST, frame.text
 
     def _judge_boots(self) -> None:
-        is_accepted, booting = False, ""
+        is_accepted, booting, triggered = False, "", set[str]()
         for frame in self.frames:
             kind, message_id = frame.tree[:2]
+            if kind == CALL and not frame.is_sent and frame.tree[2].endswith("TriggerMessage"):
+                triggered.add(frame.tree[3]["requestedMessage"])
             if frame.is_sent and kind == CALL:
-                if frame.tree[2] == "BootNotification":
+                action = frame.tree[2]
+                if action == "BootNotification":
                     booting, is_accepted = message_id, False
-                assert is_accepted or message_id == booting, f"too early: {frame.text}"
+                is_fine = is_accepted or message_id == booting or action in triggered
+                assert is_fine, f"too early: {frame.text}"
             elif kind == RESULT and message_id == booting and not frame.is_sent:
                 is_accepted = frame.tree[2].get("status") == "Accepted"
 

@@ -15,6 +15,7 @@ from agent.core.effects import (
     HeartbeatSent,
     Message,
     MeterSampled,
+    MeterValuesReported,
     Outcome,
     Record,
     SecurityEvent,
@@ -35,6 +36,7 @@ from agent.ocpp.v16 import (
     metering,
     provisioning,
     remote_control,
+    remote_trigger,
     security,
     session,
     smart_charging,
@@ -48,21 +50,25 @@ _DECODE: Mapping[str, _Decode] = {
     "ChangeConfiguration": keys.decode_change,
     "ClearCache": authorization.decode_clear,
     "DataTransfer": data_transfer.decode_received,
+    "ExtendedTriggerMessage": remote_trigger.decode_extended,
     "GetConfiguration": keys.decode_get,
     "RemoteStartTransaction": remote_control.decode_start,
     "RemoteStopTransaction": remote_control.decode_stop,
     "Reset": provisioning.decode_reset,
     "SetChargingProfile": smart_charging.decode_set,
+    "TriggerMessage": remote_trigger.decode_trigger,
 }
 _RESPOND: Mapping[str, _Respond] = {
     "ChangeAvailability": availability.respond_change,
     "ChangeConfiguration": keys.respond_change,
     "ClearCache": authorization.respond_clear,
+    "ExtendedTriggerMessage": remote_trigger.respond,
     "GetConfiguration": keys.respond_get,
     "RemoteStartTransaction": remote_control.respond_start,
     "RemoteStopTransaction": remote_control.respond_stop,
     "Reset": provisioning.respond_reset,
     "SetChargingProfile": smart_charging.respond_set,
+    "TriggerMessage": remote_trigger.respond,
 }
 
 
@@ -109,6 +115,8 @@ class Adapter16(Adapter):
                 return authorization.authorize(message)
             case StatusReported():
                 return availability.status(message, view)
+            case MeterValuesReported():
+                return metering.present(message, view)
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return data_transfer.send(message)
 
@@ -122,6 +130,8 @@ class Adapter16(Adapter):
                 return (authorization.authorized(message, payload),)
             case StatusReported():
                 return (StatusAcknowledged(message.status),)
+            case MeterValuesReported():
+                return ()
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return (data_transfer.answered(message, payload),)
 

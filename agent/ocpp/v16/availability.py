@@ -1,6 +1,7 @@
 """StatusNotification and ChangeAvailability (1.6 reference 2.1, 2.2 and 3)."""
 
 import msgspec
+from msgspec.structs import replace
 
 from agent.core.effects import Outcome, StatusReported, Verdict
 from agent.core.events import AvailabilityRequested
@@ -23,7 +24,8 @@ from agent.ocppj.explain import decode
 def status(message: StatusReported, view: View) -> Call | None:
     """Return a StatusNotification, None when the CSMS would learn nothing from it."""
     now = message.status
-    if message.previous is not None and _told(now) == _told(message.previous):
+    is_known = message.previous is not None and _told(now) == _told(message.previous)
+    if is_known and not message.is_triggered:
         return None
     code = error_code(now)
     # What the errorCode cannot say goes into the vendor's code.
@@ -47,7 +49,7 @@ def steps(message: StatusReported) -> tuple[StatusReported, ...]:
         return (message,)
     return (
         StatusReported(between, message.previous, message.at),
-        StatusReported(message.status, between, message.at),
+        replace(message, previous=between),
     )
 
 

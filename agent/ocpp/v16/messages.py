@@ -33,6 +33,7 @@ ConfigurationWord: TypeAlias = Literal["Accepted", "Rejected", "RebootRequired",
 DataTransferWord: TypeAlias = Literal[
     "Accepted", "Rejected", "UnknownMessageId", "UnknownVendorId"
 ]
+TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
 ProfileWord: TypeAlias = Literal["Accepted", "Rejected", "NotSupported"]
 StatusWord: TypeAlias = Literal[
     "Available",
@@ -509,6 +510,27 @@ class SetChargingProfileResponse(Payload, frozen=True, kw_only=True):
     status: ProfileWord
 
 
+class TriggerMessageRequest(Payload, frozen=True, kw_only=True):
+    """Tell something now; a word that nobody knows has an answer of its own."""
+
+    requested_message: str
+    connector_id: int | None = None
+
+
+class TriggerMessageResponse(Payload, frozen=True, kw_only=True):
+    """Whether it will be told."""
+
+    status: TriggerWord
+
+
+class ExtendedTriggerMessageRequest(TriggerMessageRequest, frozen=True, kw_only=True):
+    """The same, with the words of the security extension."""
+
+
+class ExtendedTriggerMessageResponse(TriggerMessageResponse, frozen=True, kw_only=True):
+    """Whether it will be told."""
+
+
 class UnlockConnectorRequest(Payload, frozen=True, kw_only=True):
     """Release the cable."""
 
@@ -538,6 +560,7 @@ CSMS_REQUESTS: Mapping[str, type[Payload]] = {
     "ChangeConfiguration": ChangeConfigurationRequest,
     "ClearCache": ClearCacheRequest,
     "DataTransfer": DataTransferRequest,
+    "ExtendedTriggerMessage": ExtendedTriggerMessageRequest,
     "GetConfiguration": GetConfigurationRequest,
     "GetLocalListVersion": GetLocalListVersionRequest,
     "RemoteStartTransaction": RemoteStartTransactionRequest,
@@ -546,6 +569,7 @@ CSMS_REQUESTS: Mapping[str, type[Payload]] = {
     "Reset": ResetRequest,
     "SendLocalList": SendLocalListRequest,
     "SetChargingProfile": SetChargingProfileRequest,
+    "TriggerMessage": TriggerMessageRequest,
     "UnlockConnector": UnlockConnectorRequest,
 }
 RESPONSES: Mapping[str, type[Payload]] = {
@@ -556,6 +580,7 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "ChangeConfiguration": ChangeConfigurationResponse,
     "ClearCache": ClearCacheResponse,
     "DataTransfer": DataTransferResponse,
+    "ExtendedTriggerMessage": ExtendedTriggerMessageResponse,
     "GetConfiguration": GetConfigurationResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
     "Heartbeat": HeartbeatResponse,
@@ -570,6 +595,7 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "StartTransaction": StartTransactionResponse,
     "StatusNotification": StatusNotificationResponse,
     "StopTransaction": StopTransactionResponse,
+    "TriggerMessage": TriggerMessageResponse,
     "UnlockConnector": UnlockConnectorResponse,
 }
 
@@ -579,7 +605,6 @@ UNSUPPORTED: frozenset[str] = frozenset(
         "ClearChargingProfile",
         "DeleteCertificate",
         "DiagnosticsStatusNotification",
-        "ExtendedTriggerMessage",
         "FirmwareStatusNotification",
         "GetCompositeSchedule",
         "GetDiagnostics",
@@ -590,7 +615,6 @@ UNSUPPORTED: frozenset[str] = frozenset(
         "SignCertificate",
         "SignedFirmwareStatusNotification",
         "SignedUpdateFirmware",
-        "TriggerMessage",
         "UpdateFirmware",
     }
 )

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard, get_args
 
-from agent.core.effects import MeterSampled
+from agent.core.effects import MeterSampled, MeterValuesReported
 from agent.core.values import Measurand, Quantity, ReadingContext, Sample
 from agent.ocpp.adapter import Call, View
 from agent.ocpp.v16 import numbering, wire
@@ -51,6 +51,16 @@ def sampled(record: MeterSampled, view: View) -> Call | None:
     """Return a MeterValues outside of transactions."""
     connector = numbering.number(view.specs, record.evse_id, record.connector_id)
     return call(connector, None, (record.sample,), view)
+
+
+def present(message: MeterValuesReported, view: View) -> Call | None:
+    """Return a MeterValues that the CSMS asked for.
+
+    A transaction whose start it has not yet taken has no number to name.
+    """
+    connector = numbering.number(view.specs, message.evse_id, message.connector_id)
+    delivery = view.delivery(message.transaction_id) if message.transaction_id else None
+    return call(connector, numbering.transaction(delivery), (message.sample,), view)
 
 
 def call(

@@ -1,4 +1,4 @@
-"""Connector numbers of 1.6 and places of the domain.
+"""Numbers of 1.6, and what they stand for in the domain.
 
 1.6 counts connectors over the whole station: EVSE 1 has 1..m, EVSE 2 goes on from m + 1, and
 so on; 0 is the station itself (1.6 reference, chapter 0).
@@ -6,7 +6,11 @@ so on; 0 is the station itself (1.6 reference, chapter 0).
 
 from collections.abc import Sequence
 
+from agent.core.effects import Delivery
 from agent.core.values import EvseSpec
+
+LOST = -1
+"""Number of a transaction whose start the CSMS refused (1.6 errata, 1.6 reference 4.5)."""
 
 
 def count(specs: Sequence[EvseSpec]) -> int:
@@ -41,3 +45,10 @@ def place(specs: Sequence[EvseSpec], connector: int) -> tuple[int, int] | None:
 def unknown_evse(specs: Sequence[EvseSpec]) -> int:
     """Return an EVSE id that the core does not know: it decides what that means."""
     return len(specs) + 1
+
+
+def transaction(delivery: Delivery | None) -> int | None:
+    """Return the CSMS's number for a transaction, None while it has given none."""
+    if delivery is None:
+        return None
+    return LOST if delivery.is_start_lost else delivery.remote_id

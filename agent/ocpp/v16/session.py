@@ -22,7 +22,6 @@ import msgspec
 from msgspec import Meta
 
 from agent.core.effects import (
-    Delivery,
     TransactionEnded,
     TransactionRecord,
     TransactionStarted,
@@ -43,9 +42,6 @@ from agent.ocpp.v16.messages import (
 from agent.ocpp.wire_time import to_text
 from agent.ocppj.errors import RpcError
 from agent.ocppj.explain import decode
-
-LOST = -1
-"""Number of a transaction whose start the CSMS refused (1.6 errata, 1.6 reference 4.5)."""
 
 LARGEST_STOP = 32_768
 """Bytes of a StopTransaction; readings are thinned out to stay below (1.6 reference 5.5)."""
@@ -86,14 +82,14 @@ class _Stopped(Payload, frozen=True, kw_only=True):
 def encode(record: TransactionRecord, view: View) -> Call | None:
     """Encode a record of a transaction; None when 1.6 has nothing to say."""
     delivery = view.delivery(record.transaction_id)
-    known = _number(delivery)
+    known = numbering.transaction(delivery)
     if isinstance(record, TransactionStarted):
         return _start(record, view) if known is None else None
     if isinstance(record, TransactionUpdated) and not record.samples:
         return None
     if known is None and delivery is not None:
         return _start(delivery.started, view, settles=False)
-    number = LOST if known is None else known
+    number = numbering.LOST if known is None else known
     if isinstance(record, TransactionEnded):
         return _stop(record, number, view)
     connector = numbering.number(view.specs, record.evse_id, record.connector_id)
@@ -123,12 +119,6 @@ def accepted(
     return (
         TransactionAcknowledged(record.transaction_id, id_token=record.id_token, info=info),
     )
-
-
-def _number(delivery: Delivery | None) -> int | None:
-    if delivery is None:
-        return None
-    return LOST if delivery.is_start_lost else delivery.remote_id
 
 
 def _start(record: TransactionStarted, view: View, *, settles: bool = True) -> Call:

@@ -14,6 +14,7 @@ from agent.core.effects import (
     HeartbeatSent,
     Message,
     MeterSampled,
+    MeterValuesReported,
     Outcome,
     Record,
     SecurityEvent,
@@ -34,6 +35,7 @@ from agent.ocpp.v201 import (
     metering,
     provisioning,
     remote_control,
+    remote_trigger,
     security,
     session,
     smart_charging,
@@ -53,6 +55,7 @@ from agent.ocpp.v201.messages import (
     ResetRequest,
     SetChargingProfileRequest,
     SetVariablesRequest,
+    TriggerMessageRequest,
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
 
@@ -105,6 +108,8 @@ class Adapter201(Adapter):
             case StatusReported():
                 notification = availability.status_notification(message, view)
                 return _call("StatusNotification", notification)
+            case MeterValuesReported():
+                return _call("MeterValues", metering.present(message, view))
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return _call("DataTransfer", data_transfer.request(message))
 
@@ -118,6 +123,8 @@ class Adapter201(Adapter):
                 return (authorization.authorized(message, payload),)
             case StatusReported():
                 return (StatusAcknowledged(message.status),)
+            case MeterValuesReported():
+                return ()
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return (data_transfer.answered(message, payload),)
 
@@ -144,6 +151,8 @@ class Adapter201(Adapter):
                 return _read(wire, request_id, view)
             case SetVariablesRequest():
                 return _write(wire, request_id, view)
+            case TriggerMessageRequest():
+                return _trigger(wire, request_id, view)
             case DataTransferRequest():
                 return Answered(codec.encode(data_transfer.UNKNOWN_VENDOR))
             case _:
@@ -171,6 +180,13 @@ def _write(wire: SetVariablesRequest, request_id: int, view: View) -> Incoming |
     if request is None:
         return Answered(codec.encode(device_model.write_answer(plan, device_model.NOTHING)))
     return Incoming("SetVariables", request, plan)
+
+
+def _trigger(wire: TriggerMessageRequest, request_id: int, view: View) -> Incoming | Answered:
+    request = remote_trigger.trigger(wire, request_id, view)
+    if request is None:
+        return Answered(codec.encode(remote_trigger.answer(remote_trigger.UNKNOWN)))
+    return Incoming("TriggerMessage", request, wire)
 
 
 def _request(wire: Wire, request_id: int) -> Request:
@@ -211,5 +227,7 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return provisioning.reset_answer(outcome)
         case SetChargingProfileRequest():
             return smart_charging.offer_answer(outcome)
+        case TriggerMessageRequest():
+            return remote_trigger.answer(outcome)
         case _:
             raise AssertionError(f"{type(wire).__name__} is nothing that waits for an answer")

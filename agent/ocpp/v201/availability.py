@@ -43,7 +43,7 @@ def status_notification(
     """Return the notification; None when there is no status, or no other than before."""
     word = projected(message.status)
     before = None if message.previous is None else projected(message.previous)
-    if word is None or word == before:
+    if word is None or (word == before and not message.is_triggered):
         return None
     return StatusNotificationRequest(
         to_text(view.told_s(message.at)),

@@ -45,6 +45,7 @@ from agent.ocpp.v201.datatypes import (
 
 AcceptedOrRejected: TypeAlias = Literal["Accepted", "Rejected"]
 AcceptedRejectedOrScheduled: TypeAlias = Literal["Accepted", "Rejected", "Scheduled"]
+TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
 MeterValues: TypeAlias = Annotated[tuple[MeterValue, ...], Meta(min_length=1)]
 
 # --- sent by the station -----------------------------------------------------------------
@@ -285,6 +286,20 @@ class SetVariablesResponse(Wire, frozen=True):
     set_variable_result: Annotated[tuple[SetVariableResult, ...], Meta(min_length=1)]
 
 
+class TriggerMessageRequest(Wire, frozen=True):
+    """Tell something now; a word that nobody knows has an answer of its own."""
+
+    requested_message: str
+    evse: EvseAddress | None = None
+
+
+class TriggerMessageResponse(Wire, frozen=True):
+    """Whether it will be told."""
+
+    status: TriggerWord
+    status_info: StatusInfo | None = None
+
+
 # --- tables ------------------------------------------------------------------------------
 
 STATION_REQUESTS: Mapping[str, type[Wire]] = {
@@ -309,6 +324,7 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "Reset": ResetRequest,
     "SetChargingProfile": SetChargingProfileRequest,
     "SetVariables": SetVariablesRequest,
+    "TriggerMessage": TriggerMessageRequest,
 }
 """What the station understands, by action."""
 
@@ -329,6 +345,7 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "SetVariables": SetVariablesResponse,
     "StatusNotification": StatusNotificationResponse,
     "TransactionEvent": TransactionEventResponse,
+    "TriggerMessage": TriggerMessageResponse,
 }
 """Answers of either side, by action."""
 
@@ -378,7 +395,6 @@ UNSUPPORTED = frozenset(
         "SetNetworkProfile",
         "SetVariableMonitoring",
         "SignCertificate",
-        "TriggerMessage",
         "UnlockConnector",
         "UnpublishFirmware",
         "UpdateFirmware",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import cast
 
-from agent.core.effects import MeterSampled
+from agent.core.effects import MeterSampled, MeterValuesReported
 from agent.core.values import Measurand, Quantity, ReadingContext, Sample
 from agent.ocpp.adapter import View
 from agent.ocpp.v201.datatypes import MeterValue, Phase, SampledValue, UnitOfMeasure
@@ -41,8 +41,17 @@ def meter_values(samples: Iterable[Sample], view: View) -> tuple[MeterValue, ...
 
 def sampled(record: MeterSampled, view: View) -> MeterValuesRequest | None:
     """Return the message for a sample outside a transaction; None without any figure."""
-    values = meter_values((record.sample,), view)
-    return None if values is None else MeterValuesRequest(record.evse_id, values)
+    return _message(record.evse_id, record.sample, view)
+
+
+def present(message: MeterValuesReported, view: View) -> MeterValuesRequest | None:
+    """Return the message that a trigger asked for; None without any figure."""
+    return _message(message.evse_id, message.sample, view)
+
+
+def _message(evse_id: int, sample: Sample, view: View) -> MeterValuesRequest | None:
+    values = meter_values((sample,), view)
+    return None if values is None else MeterValuesRequest(evse_id, values)
 
 
 def _figures(sample: Sample) -> tuple[SampledValue, ...]:

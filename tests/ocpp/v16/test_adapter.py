@@ -219,7 +219,6 @@ def test_a_request_is_answered_under_its_id():
     [
         ('[2,"c1","FooBar",{}]', "NotImplemented"),
         ('[2,"c1","FooBar",[]]', "NotImplemented"),
-        ('[2,"c1","TriggerMessage",{"requestedMessage":"Heartbeat"}]', "NotSupported"),
         ('[2,"c1","ClearChargingProfile",{}]', "NotSupported"),
         ('[2,"c1","GetCompositeSchedule",{"connectorId":1,"duration":60}]', "NotSupported"),
         ('[2,"c1","GetDiagnostics",{"location":"ftp://h/"}]', "NotSupported"),
