@@ -24,8 +24,8 @@ from agent.config import (
     load_config,
     read_secret,
 )
-from agent.core import durable
-from agent.core.events import Event, PowerUp, StorageFailed
+from agent.core import durable, security
+from agent.core.events import Event, PowerUp, SecurityEventRaised, StorageFailed
 from agent.core.station import Station
 from agent.core.values import BootReason, EvseSpec, StationInfo
 from agent.factory import check_setting, factory_settings
@@ -34,8 +34,10 @@ from agent.ocpp.v16.statuses import project
 from agent.runtime import logs
 from agent.runtime.clock import SystemWorld
 from agent.runtime.kernel import Kernel
+from agent.runtime.logbook import Logbook
 from agent.runtime.shell import Shell
 from agent.runtime.systemd import Notifier, watchdog_interval_s
+from agent.security.log import SecurityLog
 from agent.store.database import Loaded, Store, StoreError
 from agent.transport.link import DialTarget
 from agent.transport.websocket import WebSocketDialer
@@ -192,6 +194,7 @@ class Agent:
         for row in durable.unreadable(loaded.rows):
             logger.error("cannot read what was stored as %s; going on without it", row)
         last = durable.boot_row(loaded.rows)
+        security_log = SecurityLog(self._config.storage_directory)
         shell = Shell(
             station=self._restored(loaded),
             store=store,
@@ -202,6 +205,7 @@ class Agent:
             project=project,
             world=SystemWorld(last.boot + 1),
             simulator=hardware.simulator,
+            logbook=Logbook(security_log),
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -210,7 +214,9 @@ class Agent:
         same_machine = bool(machine) and machine == last.machine
         cause = BootReason.APPLICATION_RESET if same_machine else BootReason.POWER_UP
         first: list[Event] = [StorageFailed(failure)] if failure else []
-        first.append(PowerUp(cause, machine))
+        first += (PowerUp(cause, machine), security.started(last.intended or cause))
+        if last.boot and not security_log.was_there:
+            first.append(SecurityEventRaised("SecurityLogWasCleared"))
         await shell.run(first, self._watched(shell.kernel), socket=self._config.control_socket)
         return shell.restart is not None and not self._is_told_to_end
 

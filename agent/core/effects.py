@@ -109,7 +109,7 @@ class MeterSampled(Value, frozen=True, tag="sampled", tag_field="record"):
 
 
 class SecurityEvent(Value, frozen=True, tag="security", tag_field="record"):
-    """A security event; `critical` ones are sent, the others only logged.
+    """A security event that the CSMS has to know.
 
     Attributes:
         type: name of the event, at most 50 characters.
@@ -339,6 +339,19 @@ class Note(Value, frozen=True):
     evse_id: int | None = None
 
 
+class SecurityLogged(Value, frozen=True):
+    """Write a security event into the security log.
+
+    Attributes:
+        type, tech_info: as in `SecurityEvent`.
+    """
+
+    type: str
+    at: Stamp
+    tech_info: str = ""
+    is_critical: bool = False
+
+
 Effect = (
     Report
     | Forget
@@ -353,4 +366,5 @@ Effect = (
     | Restart
     | CloseLink
     | Note
+    | SecurityLogged
 )

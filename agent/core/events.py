@@ -151,6 +151,9 @@ class DialRefusal(enum.Enum):
 
     UNREACHABLE = "unreachable"
     CREDENTIALS = "credentials refused"
+    CERTIFICATE = "invalid server certificate"
+    TLS_VERSION = "no common TLS version"
+    CIPHER_SUITE = "no common cipher suite"
     UNKNOWN_STATION = "unknown station"
     SUBPROTOCOL = "no common subprotocol"
     BUSY = "server asks to come later"
@@ -503,6 +506,12 @@ class IntervalLearned(Value, frozen=True):
     interval_s: int
 
 
+class ClockStepped(Value, frozen=True):
+    """A clock that was known was set to another time, so many seconds later or earlier."""
+
+    by_s: float
+
+
 class StopsWanted(Value, frozen=True):
     """Every transaction should end."""
 
@@ -529,6 +538,7 @@ Raised = (
     | TokenLearned
     | SettingChanged
     | IntervalLearned
+    | ClockStepped
     | StopsWanted
     | TimeLearned
 )

@@ -42,6 +42,7 @@ from agent.core.effects import (
     TransactionUpdated,
 )
 from agent.core.events import (
+    ClockStepped,
     Event,
     LinkUp,
     MeterFailed,
@@ -55,6 +56,7 @@ from agent.core.events import (
 from agent.core.metering import Metering
 from agent.core.outbox import Outbox
 from agent.core.provisioning import Provisioning
+from agent.core.security import Security
 from agent.core.states import Evse
 from agent.core.targets import Targets, evse_target
 from agent.core.timebase import Timebase
@@ -104,6 +106,7 @@ class Station(Value, frozen=True):
     availability: Availability = Availability()
     metering: Metering = Metering()
     outbox: Outbox = Outbox()
+    security: Security = Security()
     storage_ok: bool = True
 
     @property
@@ -239,9 +242,13 @@ def _context(station: Station, env: Env) -> Context:
 def _routed(
     station: Station, event: Event, env: Env
 ) -> tuple[Station, list[Effect], list[Event]]:
+    clock = station.timebase
     station = _known(station, event, env)
     effects: list[Effect] = []
     raised: list[Event] = []
+    by_s = timebase.stepped_s(clock, station.timebase)
+    if by_s:
+        raised.append(ClockStepped(by_s))
 
     def taken(turn: Turn[State]) -> State:
         nonlocal station
@@ -277,7 +284,7 @@ def _routed(
     taken(remote_control.step(event, context))
     taken(smart_charging.step(event, context))
     taken(data_transfer.step(event, context))
-    taken(security.step(event, context))
+    secured = taken(security.step(station.security, event, context))
     station = replace(
         station,
         connection=linked,
@@ -286,6 +293,7 @@ def _routed(
         authorization=authorized,
         availability=available,
         metering=metered,
+        security=secured,
     )
     return station, effects, raised
 

@@ -75,6 +75,13 @@ def learned(state: Timebase, csms_wall_s: float, now: Stamp) -> Timebase:
     return Timebase(boot=state.boot, offset_s=offset_s, floor_s=floor_s)
 
 
+def stepped_s(before: Timebase, after: Timebase) -> float:
+    """Return by how much a known clock was set within one boot, seconds; 0.0 for not at all."""
+    if before.boot != after.boot or before.offset_s is None or after.offset_s is None:
+        return 0.0
+    return after.offset_s - before.offset_s
+
+
 def passed(state: Timebase, now: Stamp) -> Timebase:
     """Note that the present instant has surely passed."""
     wall = state.wall_s(now)

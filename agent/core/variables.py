@@ -412,6 +412,14 @@ def _derived(
     )
 
 
+DISABLE_SECURITY_EVENTS = _flag(
+    "SecurityCtrlr",
+    "DisableSecurityEventNotifications",
+    False,
+    "Security events are only logged; the CSMS is told none.",
+    key="DisableSecurityEventNotifications",
+)
+
 MODEL = _derived("ChargingStation", "Model", Kind.STRING, "Model of the station.")
 VENDOR = _derived("ChargingStation", "VendorName", Kind.STRING, "Vendor of the station.")
 SERIAL_NUMBER = _derived("ChargingStation", "SerialNumber", Kind.STRING, "Its serial number.")

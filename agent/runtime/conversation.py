@@ -31,7 +31,13 @@ from agent.core.effects import (
     StatusReported,
     Verdict,
 )
-from agent.core.events import Event, MessageFailed, RecordDelivered, RecordFailed
+from agent.core.events import (
+    Event,
+    MessageFailed,
+    RecordDelivered,
+    RecordFailed,
+    SecurityEventRaised,
+)
 from agent.core.station import Station
 from agent.core.values import Value
 from agent.ocpp.adapter import Adapter, Answered, Call, Incoming
@@ -385,10 +391,17 @@ class Conversation:
             case Refused() as refused:
                 logger.warning("refused a frame: %s", refused.reason.value)
                 self._outgoing.put_nowait(refused.frame)
+                self._invalid(refused.reason)
             case Dropped() as dropped:
                 is_usual = dropped.reason is Flaw.UNSOLICITED
                 level = logging.DEBUG if is_usual else logging.WARNING
                 logger.log(level, "dropped a frame: %s", dropped.reason.value)
+                if not is_usual:
+                    self._invalid(dropped.reason)
+
+    def _invalid(self, flaw: Flaw) -> None:
+        """Have a frame that is no OCPP in the security log; what it says is not repeated."""
+        self._kernel.post(SecurityEventRaised("InvalidMessages", flaw.value))
 
     def _answered(self, answer: AnswerReceived) -> None:
         if answer.is_late:

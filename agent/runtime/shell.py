@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agent.core.effects import Effect, Note, Reply, Restart
+from agent.core.effects import Effect, Note, Reply, Restart, SecurityLogged
 from agent.core.events import Event
 from agent.core.station import Station
 from agent.core.values import BootReason
@@ -21,6 +21,7 @@ from agent.runtime.control import ControlServer, Simulator
 from agent.runtime.csms import CsmsLink
 from agent.runtime.hardware import HardwareRunner
 from agent.runtime.kernel import Dispatch, Kernel, Outlets
+from agent.runtime.logbook import Logbook
 from agent.runtime.requests import Requests
 from agent.runtime.snapshot import Project, clock, snapshot
 from agent.store.database import Store
@@ -42,7 +43,7 @@ class Shell:
         restart: why a restart is wanted, None while none is.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the composition root hands over each part by name
         self,
         *,
         station: Station,
@@ -54,6 +55,7 @@ class Shell:
         project: Project,
         world: World,
         simulator: Simulator | None = None,
+        logbook: Logbook | None = None,
         outlets: Callable[[Outlets], Outlets] = lambda outlets: outlets,
     ) -> None:
         self.restart: BootReason | None = None
@@ -87,6 +89,7 @@ class Shell:
             lambda present: clock(present, world.env().now),
             simulator,
         )
+        self._logbook = logbook
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -112,6 +115,8 @@ class Shell:
                 group.create_task(self._link.run(), name="csms"),
                 *(group.create_task(service) for service in services),
             ]
+            if self._logbook is not None:
+                others.append(group.create_task(self._logbook.run(), name="security log"))
             if socket is not None:
                 others.append(group.create_task(self.control.run(socket), name="control"))
             await self._stopping.wait()
@@ -135,6 +140,9 @@ class Shell:
                     self._requests.replied(effect)
                 case Note(kind=kind, text=text, evse_id=evse_id):
                     logger.info("evse=%s %s: %s", evse_id, kind, text)
+                case SecurityLogged():
+                    if self._logbook is not None:
+                        self._logbook.note(effect, station)
                 case Restart(reason=reason):
                     self.restart = reason
                     self.stop()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from agent.client import AgentAbsentError, ControlClient
 from agent.config import Secret, SecretError
 from agent.runtime.clock import SystemWorld
 from agent.runtime.systemd import Notifier
+from agent.security.log import read
 from agent.store.database import Changes, Store
 from hal.board import build, load_board
 from hal.types import MeterReading
@@ -297,6 +299,30 @@ def test_a_reset_restarts_it_in_place_and_the_next_boot_says_why(place):
 
     with systemd(place) as listening:
         asyncio.run(story(listening))
+
+
+def test_each_boot_and_a_vanished_security_log_are_security_events(place):
+    async def story():
+        async with World(place) as world:
+            ledger = world.csms.ledger.station("CP001")
+
+            def told():
+                return [event.type for event in ledger.security_events]
+
+            agent = world.start()
+            await world.until(lambda: told() == ["StartupOfTheDevice"])
+            await world.csms.reset("CP001", hard=True)
+            await world.until(lambda: told() == ["StartupOfTheDevice", "ResetOrReboot"])
+            await agent.end()
+            logged = [json.loads(line) for line in read(place / "state")]
+            assert [entry["type"] for entry in logged] == told()
+            for file in (place / "state").glob("security.log*"):
+                file.unlink()
+            agent = world.start()
+            await world.until(lambda: told()[3:] == ["SecurityLogWasCleared"])
+            await agent.end()
+
+    asyncio.run(story())
 
 
 def test_a_storage_that_cannot_be_used_leaves_it_online_and_faulted(place):

@@ -338,7 +338,11 @@ def test_storage_that_cannot_write_is_a_pause_of_the_evse() -> None:
     bench = charging()
     bench.post(StorageFailed("disk full"))
     bench.post(StorageRecovered())
-    assert states(bench)[-2:] == [ChargingState.SUSPENDED_EVSE, ChargingState.CHARGING]
+    updates = bench.told_records(TransactionUpdated)[-2:]
+    assert [update.charging_state for update in updates] == [
+        ChargingState.SUSPENDED_EVSE,
+        ChargingState.CHARGING,
+    ]
 
 
 def test_a_single_phase_evse_says_on_how_many_phases_energy_flows() -> None:

@@ -3,7 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.core.timebase import EARLIEST_WALL_S, STEP_S, Timebase, booted, learned, passed
+from agent.core.timebase import (
+    EARLIEST_WALL_S,
+    STEP_S,
+    Timebase,
+    booted,
+    learned,
+    passed,
+    stepped_s,
+)
 from agent.core.values import Stamp
 from tests.support.core import WALL_S
 
@@ -114,3 +122,13 @@ def test_the_order_within_a_boot_is_told_as_it_was(
     walls = [clock.told_s(Stamp(4, instant)) for instant in instants]
     assert walls == sorted(walls)
     assert min(walls) >= EARLIEST_WALL_S
+
+
+def test_only_a_known_clock_can_be_stepped() -> None:
+    known = booted(UNSET, Stamp(4, 10.0, WALL_S))
+    later = learned(known, WALL_S + 30.0, Stamp(4, 10.0))
+    assert stepped_s(known, later) == 30.0
+    assert stepped_s(known, known) == 0.0
+    assert stepped_s(booted(UNSET, Stamp(4, 10.0)), later) == 0.0
+    assert stepped_s(UNSET, known) == 0.0
+    assert stepped_s(known, booted(known, Stamp(4, 10.0))) == 0.0

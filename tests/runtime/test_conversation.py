@@ -4,8 +4,9 @@ import gc
 
 import pytest
 
+from agent.core.events import SecurityEventRaised
 from agent.transport.memory import CAPACITY
-from tests.support.shell import Talk, defective, fails, story
+from tests.support.shell import Talk, defective, fails, story, watched
 from tests.support.vloop import run
 
 VERSIONS = ("ocpp1.6", "ocpp2.0.1")
@@ -46,12 +47,15 @@ NAUGHTY = [
 @pytest.mark.parametrize("frame", [item or " " for item in NAUGHTY])
 def test_what_is_no_frame_is_dropped_in_16_and_told_in_201(version, frame, caplog):
     async def told(talk):
+        seen = watched(talk, SecurityEventRaised)
         await talk.say(frame)
         if version == "ocpp1.6":
             await talk.silent()
         else:
             kind, message_id, code, *_ = await talk.hear()
             assert (kind, message_id, code) == (4, "-1", "RpcFrameworkError")
+        await talk.silent()
+        assert [event.type for event in seen] == ["InvalidMessages"]
         await talk.lives()
 
     story(version, told)

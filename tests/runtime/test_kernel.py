@@ -240,6 +240,7 @@ def test_an_acknowledgement_rides_on_the_next_commit():
 def test_a_record_that_the_disk_refuses_is_told_to_nobody_until_it_is_written(caplog):
     async def story():
         async with Rig() as rig:
+            told = ["First", "MemoryExhaustion", "Second"]
             rig.disk.refusal = "disk I/O error"
             rig.post(SecurityEventRaised("First"))
             await asyncio.sleep(1)
@@ -252,9 +253,9 @@ def test_a_record_that_the_disk_refuses_is_told_to_nobody_until_it_is_written(ca
             ) == 1
             rig.disk.refusal = None
             await asyncio.sleep(RETRY_S)
-            assert [record.type for record in rig.told(SecurityEvent)] == ["First", "Second"]
+            assert [record.type for record in rig.told(SecurityEvent)] == told
             (written, _) = rig.disk.writes[-1]
-            assert [report.record.type for report in written.reports] == ["First", "Second"]
+            assert [report.record.type for report in written.reports] == told
             ids = [report.record_id for report in written.reports]
             assert ids == sorted(ids)
             assert rig.kernel.station.storage_ok

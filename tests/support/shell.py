@@ -32,7 +32,7 @@ from agent.transport.memory import MemoryDialer, MemoryLink
 from hal.board import EvseHardware
 from hal.sim.evse import SimulatedEvse
 from hal.types import PilotState
-from tests.support.core import INFO, TAG, reading
+from tests.support.core import INFO, TAG, WALL_S, reading
 from tests.support.vloop import run
 
 OFFLINE = {
@@ -114,7 +114,7 @@ class Rig:
     def __init__(self, evses: int = 1, **settings: str) -> None:
         self.disk = Disk()
         self.log = self.disk.log
-        self.world = ScriptedWorld()
+        self.world = ScriptedWorld(wall_s=WALL_S)
         self.turns: list[Sequence[Event]] = []
         self.effects: list[Effect] = []
         self.targets: list[tuple[float, Targets]] = []
@@ -208,7 +208,7 @@ class Talk:
         self.dialer = dialer(lambda _: version)
         self.heard: list[str] = []
         self.link: MemoryLink
-        self.world = ScriptedWorld()
+        self.world = ScriptedWorld(wall_s=WALL_S)
         self.shell = Shell(
             station=station(1, profiles, **settings),
             store=self.disk,

@@ -1,0 +1,1 @@
+"""Keys, certificates and the security log: what the station guards on its disk."""
