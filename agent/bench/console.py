@@ -24,7 +24,7 @@ from agent.bench.desk import SettingError
 from agent.bench.keeper import LedgerError, LedgerFile, wall_s
 from agent.bench.ledger import Ledger
 from agent.bench.listener import listen
-from agent.bench.script import Refusal
+from agent.bench.script import Refusal, Verdict
 from agent.bench.session import CsmsError
 
 PORT: Final = 9000
@@ -40,6 +40,8 @@ HELP: Final = """\
 remote-start [IDENTITY] TOKEN    ask the station for a transaction
 remote-stop [IDENTITY]           ask it to stop the latest open one
 reset [IDENTITY] soft|hard       restart it, after its transactions or at once
+list [IDENTITY] VERSION TOKENS   change the local list; -TOKEN removes, commas between
+list-version [IDENTITY]          ask for its version
 trigger [IDENTITY] MESSAGE       ask to be told a message now
 limit [IDENTITY] AMPERES         limit all charging by a default profile
 get [IDENTITY] NAME              read a setting: a 1.6 key, or Component.Variable
@@ -132,6 +134,8 @@ class Console:
             "remote-start": self._remote_start,
             "remote-stop": self._remote_stop,
             "reset": self._reset,
+            "list": self._list,
+            "list-version": self._list_version,
             "trigger": self._trigger,
             "limit": self._limit,
             "get": self._get,
@@ -226,6 +230,20 @@ class Console:
         if kind not in _RESETS:
             raise CommandError(f"{kind!r}: soft and hard are allowed")
         return await self._csms.reset(identity, hard=kind == "hard")
+
+    async def _list(self, words: list[str]) -> str:
+        identity, (version, tokens) = self._split(words, 2)
+        if not version.isdecimal():
+            raise CommandError(f"{version!r} is no version")
+        entries = {
+            token.removeprefix("-"): None if token.startswith("-") else Verdict()
+            for token in tokens.split(",")
+        }
+        return await self._csms.send_list(identity, int(version), entries)
+
+    async def _list_version(self, words: list[str]) -> str:
+        identity, _ = self._split(words, 0)
+        return str(await self._csms.list_version(identity))
 
     async def _trigger(self, words: list[str]) -> str:
         identity, (message,) = self._split(words, 1)

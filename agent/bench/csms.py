@@ -24,7 +24,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from agent.bench import strict
-from agent.bench.desk import Asked, Clerk, Desk, Payload, SettingError
+from agent.bench.asking import ANSWER_TIMEOUT_S, Asking
+from agent.bench.desk import Clerk, Desk, Payload
 from agent.bench.events import (
     BenchEvent,
     CommandAnswered,
@@ -45,7 +46,6 @@ from agent.bench.script import (
     Twice,
 )
 from agent.bench.session import (
-    CsmsError,
     NoAnswerError,
     NotConnectedError,
     Session,
@@ -64,9 +64,6 @@ MOST_VIOLATIONS: Final = 1_000
 MOST_FRAMES: Final = 10_000
 """Entries of `violations` and `wire`; the oldest give way."""
 
-ANSWER_TIMEOUT_S: Final = 30.0
-"""How long a station may take to answer a request."""
-
 CLERKS: Final[Mapping[str, Clerk]] = {
     clerk.subprotocol: clerk for clerk in (Clerk201(), Clerk16())
 }
@@ -75,7 +72,7 @@ CLERKS: Final[Mapping[str, Clerk]] = {
 _BOOT = "BootNotification"
 
 
-class Csms:
+class Csms(Asking):
     """The CSMS.
 
     Args:
@@ -90,7 +87,7 @@ class Csms:
     """
 
     def __init__(self, *, now: Callable[[], float], ledger: Ledger | None = None) -> None:
-        self.ledger = Ledger() if ledger is None else ledger
+        super().__init__(Ledger() if ledger is None else ledger)
         self.behaviour = Behaviour()
         self.violations: deque[Violation] = deque(maxlen=MOST_VIOLATIONS)
         self.wire: deque[tuple[str, str]] = deque(maxlen=MOST_FRAMES)
@@ -98,7 +95,6 @@ class Csms:
         self._watchers: list[Callable[[BenchEvent], None]] = []
         self._sessions: dict[str, Session] = {}
         self._changed = asyncio.Event()
-        self._asked = 0
 
     @property
     def now_s(self) -> float:
@@ -356,8 +352,7 @@ class Csms:
         self, session: Session, action: str, payload: Payload, timeout_s: float
     ) -> AnswerReceived | ErrorReceived:
         loop = asyncio.get_running_loop()
-        self._asked += 1
-        message_id = f"{int(self._now() * 1000):x}-{self._asked}"
+        message_id = f"{int(self._now() * 1000):x}-{self._next_id()}"
         encoded = msgspec.json.encode(payload)
         frame = session.rpc.call(action, encoded, message_id, loop.time(), timeout_s)
         session.waiting = loop.create_future()
@@ -386,86 +381,6 @@ class Csms:
             )
         )
         return payload if isinstance(payload, dict) else {}
-
-    async def remote_start(self, identity: str, token: str, evse_id: int = 1) -> str:
-        """Ask for a transaction; return the station's status, or the code of its refusal.
-
-        Raises:
-            CsmsError: see `request`.
-        """
-        self._asked += 1
-        clerk = self._session(identity).clerk
-        return await self._status(identity, clerk.remote_start(token, evse_id, self._asked))
-
-    async def remote_stop(self, identity: str) -> str:
-        """Ask to stop the latest open transaction; return as `remote_start` does.
-
-        Raises:
-            CsmsError: no transaction is open; see `request`.
-        """
-        clerk = self._session(identity).clerk
-        entries = self.ledger.station(identity).open_transactions
-        if not entries:
-            raise CsmsError(f"{identity} has no open transaction")
-        return await self._status(identity, clerk.remote_stop(entries[-1]))
-
-    async def reset(self, identity: str, *, hard: bool) -> str:
-        """Ask to restart; soft: 1.6 Soft, 2.0.1 OnIdle. Return as `remote_start` does.
-
-        Raises:
-            CsmsError: see `request`.
-        """
-        return await self._status(identity, self._session(identity).clerk.reset(hard=hard))
-
-    async def trigger(self, identity: str, message: str, evse_id: int | None = None) -> str:
-        """Ask to be told a message now; return as `remote_start` does.
-
-        Args:
-            message: the version's word, such as "MeterValues".
-            evse_id: None: of every EVSE.
-
-        Raises:
-            CsmsError: see `request`.
-        """
-        clerk = self._session(identity).clerk
-        return await self._status(identity, clerk.trigger(message, evse_id))
-
-    async def set_limit(self, identity: str, limit_a: float) -> str:
-        """Limit all charging by a default profile; return as `remote_start` does.
-
-        Raises:
-            CsmsError: see `request`.
-        """
-        return await self._status(identity, self._session(identity).clerk.limit(limit_a))
-
-    async def get_setting(self, identity: str, name: str) -> str:
-        """Return a setting, by its 1.6 key or as `Component.Variable[instance]`.
-
-        Raises:
-            SettingError: the station does not tell it.
-            CsmsError: see `request`.
-        """
-        clerk = self._session(identity).clerk
-        asked = clerk.get_setting(name)
-        answer = await self.request(identity, asked.action, asked.payload)
-        if isinstance(answer, Refusal):
-            raise SettingError(name, answer.code)
-        return clerk.setting_of(name, answer)
-
-    async def set_setting(self, identity: str, name: str, value: str) -> str:
-        """Write a setting, named as in `get_setting`; return as `remote_start` does.
-
-        Raises:
-            CsmsError: see `request`.
-        """
-        clerk = self._session(identity).clerk
-        asked = clerk.set_setting(name, value)
-        answer = await self.request(identity, asked.action, asked.payload)
-        return answer.code if isinstance(answer, Refusal) else clerk.setting_status(answer)
-
-    async def _status(self, identity: str, asked: Asked) -> str:
-        answer = await self.request(identity, asked.action, asked.payload)
-        return answer.code if isinstance(answer, Refusal) else str(answer.get("status", ""))
 
     def _session(self, identity: str) -> Session:
         session = self._sessions.get(identity)

@@ -185,6 +185,17 @@ class Clerk(Protocol):
     def limit(self, limit_a: float) -> Asked:
         """Return the request that limits every transaction to come or running."""
 
+    def send_list(
+        self, version: int, entries: Mapping[str, Verdict | None], *, full: bool
+    ) -> Asked:
+        """Return the request that replaces or changes the local list; None removes."""
+
+    def list_version(self) -> Asked:
+        """Return the request for the version of the local list."""
+
+    def list_version_of(self, answer: Payload) -> int:
+        """Return the version in the answer."""
+
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return the request that wants a message told now; None: of every EVSE."""
 

@@ -111,6 +111,28 @@ class Clerk16:
         }
         return Asked("SetChargingProfile", {"connectorId": 0, "csChargingProfiles": profile})
 
+    def send_list(
+        self, version: int, entries: Mapping[str, Verdict | None], *, full: bool
+    ) -> Asked:
+        """Return SendLocalList."""
+        payload: Payload = {
+            "listVersion": version,
+            "updateType": "Full" if full else "Differential",
+            "localAuthorizationList": [
+                {"idTag": token} if verdict is None else _listed(token, verdict)
+                for token, verdict in entries.items()
+            ],
+        }
+        return Asked("SendLocalList", payload)
+
+    def list_version(self) -> Asked:
+        """Return GetLocalListVersion."""
+        return Asked("GetLocalListVersion", {})
+
+    def list_version_of(self, answer: Payload) -> int:
+        """Return the version in the answer to GetLocalListVersion."""
+        return int(answer["listVersion"])
+
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return TriggerMessage, or ExtendedTriggerMessage for what only that one knows."""
         action = "ExtendedTriggerMessage" if message in _EXTENDED else "TriggerMessage"
@@ -328,6 +350,10 @@ def _info(verdict: Verdict) -> Payload:
     if verdict.expires_at is not None:
         info["expiryDate"] = verdict.expires_at
     return info
+
+
+def _listed(token: str, verdict: Verdict) -> Payload:
+    return {"idTag": token, "idTagInfo": _info(verdict)}
 
 
 def _noted(request: m.Payload, action: str, desk: Desk) -> Payload:

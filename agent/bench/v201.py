@@ -130,6 +130,27 @@ class Clerk201:
         }
         return Asked("SetChargingProfile", {"evseId": 0, "chargingProfile": profile})
 
+    def send_list(
+        self, version: int, entries: Mapping[str, Verdict | None], *, full: bool
+    ) -> Asked:
+        """Return SendLocalList."""
+        payload: Payload = {
+            "versionNumber": version,
+            "updateType": "Full" if full else "Differential",
+        }
+        listed = [_listed(token, verdict) for token, verdict in entries.items()]
+        if listed:
+            payload["localAuthorizationList"] = listed
+        return Asked("SendLocalList", payload)
+
+    def list_version(self) -> Asked:
+        """Return GetLocalListVersion."""
+        return Asked("GetLocalListVersion", {})
+
+    def list_version_of(self, answer: Payload) -> int:
+        """Return the version in the answer to GetLocalListVersion."""
+        return int(answer["versionNumber"])
+
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return TriggerMessage; a status is that of the EVSE's first connector."""
         payload: dict[str, Any] = {"requestedMessage": message}
@@ -301,6 +322,11 @@ def _enter(
         entry.meter_stop_wh = entry.register_wh if end_wh is None else end_wh
         reason = request.transaction_info.stopped_reason or "Local"
         desk.enter_end(entry, request.timestamp, reason)
+
+
+def _listed(token: str, verdict: Verdict | None) -> Payload:
+    entry: Payload = {"idToken": {"idToken": token, "type": "ISO14443"}}
+    return entry if verdict is None else {**entry, "idTokenInfo": _info(verdict)}
 
 
 def _info(verdict: Verdict) -> Payload:

@@ -1,27 +1,27 @@
-"""Who may charge: the authorization cache, the CSMS, and what to do without either.
+"""Who may charge: local list, authorization cache, the CSMS, and what to do without any.
 
 The order of decision for a token presented at an EVSE (OCPP 1.6 reference 4.3, 2.0.1 C.1):
 
 1. It began the running transaction, or belongs to the same group: the transaction stops.
    Any other token presented to a running transaction is ignored.
 2. It waits for a vehicle here already: presenting it again withdraws it.
-3. Online: the cache knows it as accepted and `LocalPreAuthorize` is set: it may charge.
+3. Online: list or cache know it as accepted and `LocalPreAuthorize` is set: it may charge.
    Otherwise the CSMS is asked. Without an answer in time the offline rules decide.
-4. Offline: the cache knows it as good and `LocalAuthorizeOffline` is set: it may charge.
-   `OfflineTxForUnknownIdEnabled` lets unknown tokens charge; one that the cache knows as bad
-   never does.
+4. Offline: list or cache know it as good and `LocalAuthorizeOffline` is set: it may charge.
+   `OfflineTxForUnknownIdEnabled` lets unknown tokens charge; one that is known as bad never
+   does.
 
-ConcurrentTx in the cache is good offline only (1.6 reference 4.3): whether the other
-transaction still runs only the CSMS knows, and online it can be asked.
+What list and cache know stands in agent.core.standing: the list wins. ConcurrentTx in either
+is good offline only (1.6 reference 4.3): whether the other transaction still runs only the
+CSMS knows, and online it can be asked.
 """
 
 import enum
-import hashlib
 from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from agent.core import variables
+from agent.core import standing, variables
 from agent.core.effects import AuthorizationWanted, Done, Note, Reply, Verdict
 from agent.core.events import (
     AuthorizationAnswered,
@@ -37,7 +37,9 @@ from agent.core.events import (
     TokenAccepted,
     TokenLearned,
     TokenPresented,
+    TokensListed,
 )
+from agent.core.standing import UNASKED, CacheEntry, Standing
 from agent.core.states import Active, Authorized, Evse, Finished, Idle
 from agent.core.turn import Context, Turn
 from agent.core.values import (
@@ -54,12 +56,8 @@ from hal.types import TokenType
 ANSWER_WAIT_S = 10.0
 """Nobody waits longer at a reader (1.6 reference, appendix B)."""
 
-CACHE_CAPACITY = 1000
-"""Entries; about 100 bytes each in memory and on disk."""
-
-UNASKED = frozenset({TokenType.CENTRAL, TokenType.NO_AUTHORIZATION})
-"""Kinds of token that the CSMS is never asked about, and that the cache never keeps (2.0.1
-C02.FR.01, C02.FR.03, C03.FR.01, C05.FR.01)."""
+_LAST_WORD = {True: variables.LIST_IS_FINAL, False: variables.CACHE_IS_FINAL}
+"""Settings that spare the CSMS the question about what list or cache refuse."""
 
 
 class Purpose(enum.Enum):
@@ -84,28 +82,16 @@ class Pending(Value, frozen=True):
     is_remote: bool = False
 
 
-class CacheEntry(Value, frozen=True):
-    """What the CSMS last said of a token, and when."""
-
-    info: TokenInfo
-    updated: Stamp
-
-
 class Authorization(Value, frozen=True):
     """The slice of this block.
 
     Attributes:
         pending: by EVSE.
-        cache: by digest of the token: values of cards are not kept in clear (C10.FR.12).
+        cache: what the CSMS said of tokens, by digest.
     """
 
     pending: Mapping[int, Pending] = {}
     cache: Mapping[str, CacheEntry] = {}
-
-
-def digest(id_token: IdToken) -> str:
-    """Return the cache key of a token."""
-    return hashlib.sha256(id_token.key.encode()).hexdigest()[:32]
 
 
 def deadline_s(state: Authorization) -> float | None:
@@ -129,6 +115,8 @@ def step(state: Authorization, event: Event, context: Context) -> Turn[Authoriza
             return _answered(state, event, context)
         case TokenLearned(id_token=id_token, info=info):
             return Turn(_cached(state, id_token, info, context))
+        case TokensListed(keys=keys):
+            return Turn(_listed(state, keys))
         case CacheClearRequested(request_id=request_id):
             return _cleared(state, request_id, context)
         case LinkDown() | DeadlinePassed() | MessageFailed():
@@ -195,8 +183,8 @@ def _target(event: TokenPresented, context: Context, state: Authorization) -> Ev
     if len(evses) == 1:
         return next(iter(evses.values()))
     key = event.id_token.key
-    known = _known(state, event.id_token, context)
-    group = known.group if known else None
+    known = standing.known(state.cache, event.id_token, context)
+    group = known.info.group if known else None
     for evse in evses.values():
         if isinstance(evse.session, Active):
             transaction = evse.session.transaction
@@ -230,9 +218,9 @@ def _foreign(
     """Decide about another token than the one that began (1.6 4.2, 2.0.1 C09)."""
     if group is None or id_token.type in UNASKED:
         return Turn(state, (Note("token.ignored", "another token began here", evse_id),))
-    known = _known(state, id_token, context)
-    if known and known.status is AuthorizationStatus.ACCEPTED:
-        if known.group == group:
+    known = standing.known(state.cache, id_token, context)
+    if known and known.is_good:
+        if known.info.group == group:
             return Turn(state, (), (_stop(evse_id, id_token),))
         return Turn(state, (Note("token.ignored", "not of this group", evse_id),))
     if not context.is_online:
@@ -265,12 +253,15 @@ def _offered(
 def _decided(
     state: Authorization, evse_id: int, wish: Pending, context: Context
 ) -> Turn[Authorization]:
-    known = _known(state, wish.id_token, context)
+    known = standing.known(state.cache, wish.id_token, context)
     if not context.is_online:
         return _offline(state, evse_id, wish, known, context)
-    pre_authorize = context.settings.flag(variables.LOCAL_PRE_AUTHORIZE)
-    if pre_authorize and known and _is_accepted(known, evse_id):
-        return _granted(state, evse_id, wish, known.group)
+    flag = context.settings.flag
+    if known and _is_accepted(known.info, evse_id) and flag(variables.LOCAL_PRE_AUTHORIZE):
+        return _granted(state, evse_id, wish, known.info.group)
+    if known and not known.is_good and flag(_LAST_WORD[known.is_listed]):
+        text = known.info.status.value
+        return Turn(state, (Note("token.refused", text, evse_id),))
     return _asked(state, evse_id, wish)
 
 
@@ -283,19 +274,20 @@ def _offline(
     state: Authorization,
     evse_id: int,
     wish: Pending,
-    known: TokenInfo | None,
+    known: Standing | None,
     context: Context,
 ) -> Turn[Authorization]:
     flag = context.settings.flag
-    if known is None:
+    info = known.info if known else None
+    if info is None:
         good = flag(variables.OFFLINE_UNKNOWN)
     else:
-        if known.status is AuthorizationStatus.CONCURRENT_TX:
-            known = replace(known, status=AuthorizationStatus.ACCEPTED)
-        good = _is_accepted(known, evse_id) and flag(variables.LOCAL_AUTHORIZE_OFFLINE)
+        if info.status is AuthorizationStatus.CONCURRENT_TX:
+            info = replace(info, status=AuthorizationStatus.ACCEPTED)
+        good = _is_accepted(info, evse_id) and flag(variables.LOCAL_AUTHORIZE_OFFLINE)
     if good:
-        return _granted(state, evse_id, wish, known.group if known else None)
-    status = known.status.value if known else "Unknown"
+        return _granted(state, evse_id, wish, info.group if info else None)
+    status = info.status.value if info else "Unknown"
     return Turn(state, (Note("token.refused", f"offline, {status}", evse_id),))
 
 
@@ -354,7 +346,8 @@ def _unanswered(state: Authorization, event: Event, context: Context) -> Turn[Au
         if wish.purpose is Purpose.STOP:
             effects.append(Note("token.ignored", "its group is unknown", evse_id))
             continue
-        turn = _offline(state, evse_id, wish, _known(state, wish.id_token, context), context)
+        known = standing.known(state.cache, wish.id_token, context)
+        turn = _offline(state, evse_id, wish, known, context)
         effects += [effect for effect in turn.effects if isinstance(effect, Note)]
         raised += turn.raised
     return Turn(state, tuple(effects), tuple(raised))
@@ -381,55 +374,11 @@ def _settled(state: Authorization, evse_id: int) -> Authorization:
 # --- the cache ---
 
 
-def _known(state: Authorization, id_token: IdToken, context: Context) -> TokenInfo | None:
-    """Return what the cache says of a token now; expired entries say Expired."""
-    if not context.settings.flag(variables.CACHE_ENABLED):
-        return None
-    entry = state.cache.get(digest(id_token))
-    if entry is None:
-        return None
-    lifetime = context.settings.integer(variables.CACHE_LIFETIME)
-    if _is_past(entry.info, context.now) or _is_old(entry, lifetime, context.now):
-        return replace(entry.info, status=AuthorizationStatus.EXPIRED)
-    return entry.info
-
-
-def _is_past(info: TokenInfo, now: Stamp) -> bool:
-    """Tell whether an expiry has passed; without a clock nothing with an expiry is good."""
-    if info.expires_wall_s is None:
-        return False
-    return now.wall_s is None or now.wall_s >= info.expires_wall_s
-
-
-def _is_old(entry: CacheEntry, lifetime_s: int, now: Stamp) -> bool:
-    """Tell whether an entry outlived its time; one whose age is unknown did."""
-    if not lifetime_s:
-        return False
-    if entry.updated.boot == now.boot:
-        return now.monotonic_s >= entry.updated.monotonic_s + lifetime_s
-    if now.wall_s is None or entry.updated.wall_s is None:
-        return True
-    return now.wall_s >= entry.updated.wall_s + lifetime_s
-
-
 def _cached(
     state: Authorization, id_token: IdToken, info: TokenInfo, context: Context
 ) -> Authorization:
-    """Keep the CSMS's latest word, whatever it is (1.6 4.7, 2.0.1 C10.FR.01)."""
-    if id_token.type in UNASKED or not context.settings.flag(variables.CACHE_ENABLED):
-        return state
-    key = digest(id_token)
-    entry = state.cache.get(key)
-    if (
-        entry is not None
-        and entry.info == info
-        and not context.settings.integer(variables.CACHE_LIFETIME)
-    ):
-        return state  # nothing new: no write to flash
-    cache = {**state.cache, key: CacheEntry(info, context.now)}
-    if len(cache) > CACHE_CAPACITY:
-        cache.pop(_least_useful(cache, key))
-    return replace(state, cache=cache)
+    cache = standing.cached(state.cache, id_token, info, context)
+    return state if cache is state.cache else replace(state, cache=cache)
 
 
 def _cleared(state: Authorization, request_id: int, context: Context) -> Turn[Authorization]:
@@ -440,14 +389,7 @@ def _cleared(state: Authorization, request_id: int, context: Context) -> Turn[Au
     return Turn(replace(state, cache={}), (Reply(request_id, Done(Verdict.ACCEPTED)),))
 
 
-def _least_useful(cache: Mapping[str, CacheEntry], fresh: str) -> str:
-    """Return the entry to evict: a bad one before a good one, then the oldest (C10.FR.07)."""
-    others = (key for key in cache if key != fresh)
-    return min(
-        others,
-        key=lambda key: (
-            cache[key].info.status is AuthorizationStatus.ACCEPTED,
-            cache[key].updated.boot,
-            cache[key].updated.monotonic_s,
-        ),
-    )
+def _listed(state: Authorization, keys: frozenset[str]) -> Authorization:
+    """Forget what the local list says from now on."""
+    left = {key: entry for key, entry in state.cache.items() if key not in keys}
+    return state if len(left) == len(state.cache) else replace(state, cache=left)

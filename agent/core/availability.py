@@ -42,6 +42,9 @@ from agent.core.values import (
 
 STATION = "station"
 
+LIST_CONFLICT = "LocalListConflict"
+"""Warning of the station when the CSMS contradicts its own local list (1.6 3.2)."""
+
 Key = tuple[int, int]
 """EVSE and connector; (0, 0) is the station."""
 
@@ -264,22 +267,35 @@ def phase(evse: Evse) -> SessionPhase:
 
 
 def statuses(
-    state: Availability, evses: Mapping[int, Evse], *, storage_ok: bool, is_closing: bool
+    state: Availability,
+    evses: Mapping[int, Evse],
+    *,
+    storage_ok: bool,
+    is_closing: bool,
+    conflicts: int = 0,
 ) -> Iterator[ConnectorStatus]:
     """Yield the present status of the station and of every connector.
 
     Args:
         storage_ok: False shows every connector as faulted: nothing can be billed.
         is_closing: a reset pends; what is free is not available any more.
+        conflicts: tokens of the local list that the CSMS refuses.
     """
     storage_fault = None if storage_ok else "InternalError"
     info = "" if storage_ok else "storage cannot write"
-    station_on = STATION not in state.inoperative and not is_closing
+    conflict = f"{conflicts} listed tokens are refused" if conflicts and storage_ok else ""
     yield ConnectorStatus(
-        0, 0, False, SessionPhase.FREE, station_on, fault=storage_fault, info=info
+        0,
+        0,
+        is_plugged=False,
+        phase=SessionPhase.FREE,
+        is_operative=STATION not in state.inoperative and not is_closing,
+        fault=storage_fault,
+        info=conflict or info,
+        warning=LIST_CONFLICT if conflict else None,
     )
     for evse_id, evse in evses.items():
-        blocking = evse.inputs.blocking
+        blocking, warning = evse.inputs.blocking, evse.inputs.warning
         fault = blocking.fault.value if blocking else storage_fault
         for connector_id in range(1, evse.spec.connectors + 1):
             is_used = connector_id == evse.inputs.connector_id
@@ -294,6 +310,7 @@ def statuses(
                 is_operative=is_busy or (is_open and not is_closing),
                 fault=fault,
                 info=(blocking.info if blocking else info)[:50],
+                warning=warning.fault.value if warning else None,
             )
 
 

@@ -10,17 +10,19 @@ from typing import Any, Final
 import msgspec
 
 from agent.core import variables
-from agent.core.authorization import Authorization, CacheEntry
+from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.connection import Connection
 from agent.core.effects import Delivery
+from agent.core.local_list import LocalList
 from agent.core.outbox import Entry, Outbox
 from agent.core.provisioning import Provisioning
 from agent.core.session import durable
+from agent.core.standing import CacheEntry
 from agent.core.states import DurableSession, Evse, Idle
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S, Timebase
-from agent.core.values import BootReason, EvseSpec, StationInfo, Value
+from agent.core.values import BootReason, EvseSpec, StationInfo, TokenInfo, Value
 from agent.core.variables import Settings
 
 
@@ -29,6 +31,12 @@ class AvailabilityRow(Value, frozen=True):
 
     inoperative: tuple[str, ...] = ()
     scheduled: tuple[str, ...] = ()
+
+
+class ListRow(Value, frozen=True):
+    """Version of the local list; its entries are rows of their own."""
+
+    version: int
 
 
 class BootRow(Value, frozen=True):
@@ -45,9 +53,14 @@ SLICES: Final[Mapping[str, Any]] = {
     "delivery": Delivery,
     "setting": tuple[str, str],
     "cache": CacheEntry,
+    "list": ListRow,
+    "listed": TokenInfo,
     "availability": AvailabilityRow,
     "boot": BootRow,
 }
+
+FEATURE_PROFILES: Final = ("Core", "LocalAuthListManagement", "RemoteTrigger")
+"""What this station has of 1.6 (1.6 reference, chapter 0)."""
 
 Rows = Mapping[str, Mapping[str, object]]
 
@@ -58,7 +71,7 @@ def rows(station: Station) -> Rows:
     The mappings of large slices are the station's own objects: an unchanged slice is
     recognized by identity.
     """
-    kept = station.availability
+    kept, version = station.availability, station.local_list.version
     sessions = {
         str(evse_id): session
         for evse_id, evse in station.evses.items()
@@ -75,6 +88,8 @@ def rows(station: Station) -> Rows:
         "delivery": station.outbox.deliveries,
         "setting": station.settings.changed,
         "cache": station.authorization.cache,
+        "list": {"state": ListRow(version)} if version else {},
+        "listed": station.local_list.entries,
         "availability": {
             "state": AvailabilityRow(
                 tuple(sorted(kept.inoperative)), tuple(sorted(kept.scheduled))
@@ -109,6 +124,7 @@ def is_untouched(before: Station, after: Station) -> bool:
         before.outbox is after.outbox
         and before.settings is after.settings
         and before.authorization is after.authorization
+        and before.local_list is after.local_list
         and before.availability is after.availability
         and before.provisioning is after.provisioning
         and before.timebase is after.timebase
@@ -169,6 +185,9 @@ def restored(
         timebase=Timebase(boot=boot.boot, floor_s=boot.floor_s),
         provisioning=Provisioning(intended=boot.intended, machine=boot.machine),
         authorization=Authorization(cache=slice_of("cache")),
+        local_list=LocalList(
+            slice_of("list").get("state", ListRow(0)).version, slice_of("listed")
+        ),
         availability=Availability(
             inoperative=frozenset(kept.inoperative), scheduled=frozenset(kept.scheduled)
         ),
@@ -228,5 +247,5 @@ def derived(info: StationInfo, specs: tuple[EvseSpec, ...]) -> dict[str, str]:
         variables.SECURITY_PROFILE.name: "0",
         variables.ACTIVE_PROFILE.name: "0",
         variables.CONNECTORS.name: str(connectors),
-        variables.FEATURE_PROFILES.name: "Core",
+        variables.FEATURE_PROFILES.name: ",".join(FEATURE_PROFILES),
     }

@@ -251,6 +251,7 @@ class Verdict(enum.Enum):
     SCHEDULED = "scheduled"
     NOT_SUPPORTED = "not supported"
     UNKNOWN_EVSE = "unknown EVSE"
+    VERSION_MISMATCH = "version mismatch"
     FAILED = "failed"
 
 
@@ -306,7 +307,20 @@ class DataAnswer(Value, frozen=True):
     data: str | None = None
 
 
-Outcome = Done | SettingsAnswer | DataAnswer
+class ListVersion(Value, frozen=True):
+    """Which local list is there.
+
+    Attributes:
+        version: of the last update that was taken, 0 before the first.
+        size: entries.
+    """
+
+    version: int
+    size: int
+    is_enabled: bool
+
+
+Outcome = Done | SettingsAnswer | DataAnswer | ListVersion
 
 
 class Reply(Value, frozen=True):

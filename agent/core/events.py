@@ -359,6 +359,28 @@ class CacheClearRequested(Value, frozen=True):
     request_id: int
 
 
+class ListedToken(Value, frozen=True):
+    """An entry of an update of the local list; `info` is None to remove the token."""
+
+    id_token: IdToken
+    info: TokenInfo | None = None
+
+
+class LocalListSent(Value, frozen=True):
+    """Replace the local list, or change it (1.6 SendLocalList, 2.0.1 D01)."""
+
+    request_id: int
+    version: int
+    is_full: bool
+    items: tuple[ListedToken, ...] = ()
+
+
+class LocalListVersionRequested(Value, frozen=True):
+    """Tell the version of the local list (1.6 GetLocalListVersion, 2.0.1 D02)."""
+
+    request_id: int
+
+
 class ChargingProfileOffered(Value, frozen=True):
     """The CSMS offers a charging profile for an EVSE; 0 is the station."""
 
@@ -392,6 +414,8 @@ Request = (
     | AvailabilityRequested
     | TriggerRequested
     | CacheClearRequested
+    | LocalListSent
+    | LocalListVersionRequested
     | ChargingProfileOffered
     | DataTransferRequested
 )
@@ -494,6 +518,12 @@ class TokenLearned(Value, frozen=True):
     info: TokenInfo
 
 
+class TokensListed(Value, frozen=True):
+    """The local list has these tokens now, by digest: nobody need remember them elsewhere."""
+
+    keys: frozenset[str]
+
+
 class SettingChanged(Value, frozen=True):
     """A setting has a new value."""
 
@@ -536,6 +566,7 @@ Raised = (
     | TransactionOpened
     | TransactionClosed
     | TokenLearned
+    | TokensListed
     | SettingChanged
     | IntervalLearned
     | ClockStepped

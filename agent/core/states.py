@@ -89,6 +89,11 @@ class Inputs(Value, frozen=True):
         """Return the first fault that prevents charging."""
         return next((item for item in self.faults if item.fault not in WARNINGS), None)
 
+    @property
+    def warning(self) -> ActiveFault | None:
+        """Return the first fault that prevents nothing."""
+        return next((item for item in self.faults if item.fault in WARNINGS), None)
+
     def fresh_reading(self, now: Stamp) -> MeterReading | None:
         """Return the reading if it is recent enough to be billed."""
         if self.reading is None or self.reading_at is None:

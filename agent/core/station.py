@@ -17,6 +17,7 @@ from agent.core import (
     connection,
     data_transfer,
     inputs,
+    local_list,
     metering,
     outbox,
     provisioning,
@@ -53,6 +54,7 @@ from agent.core.events import (
     TimeLearned,
     TriggerRequested,
 )
+from agent.core.local_list import LocalList
 from agent.core.metering import Metering
 from agent.core.outbox import Outbox
 from agent.core.provisioning import Provisioning
@@ -103,6 +105,7 @@ class Station(Value, frozen=True):
     timebase: Timebase = Timebase()
     provisioning: Provisioning = Provisioning()
     authorization: Authorization = Authorization()
+    local_list: LocalList = LocalList()
     availability: Availability = Availability()
     metering: Metering = Metering()
     outbox: Outbox = Outbox()
@@ -132,6 +135,7 @@ class Station(Value, frozen=True):
                 self.evses,
                 storage_ok=self.storage_ok,
                 is_closing=self.provisioning.reset is not None,
+                conflicts=len(self.local_list.conflicts),
             )
         )
 
@@ -236,6 +240,7 @@ def _context(station: Station, env: Env) -> Context:
         remote_ids=station.outbox.remote_ids,
         undelivered=len(station.outbox.entries),
         storage_ok=station.storage_ok,
+        listed=local_list.listed(station.local_list, station.settings),
     )
 
 
@@ -279,6 +284,7 @@ def _routed(
     provisioned = taken(provisioning.step(station.provisioning, event, context))
     settings = taken(configuration.step(station.settings, event))
     authorized = taken(authorization.step(station.authorization, event, context))
+    listed = taken(local_list.step(station.local_list, event, context))
     available = taken(availability.step(station.availability, event, context))
     metered = taken(metering.step(station.metering, event, context))
     taken(remote_control.step(event, context))
@@ -291,6 +297,7 @@ def _routed(
         provisioning=provisioned,
         settings=settings,
         authorization=authorized,
+        local_list=listed,
         availability=available,
         metering=metered,
         security=secured,

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 from agent.core.effects import Effect, Record
 from agent.core.events import Event
 from agent.core.states import Evse
-from agent.core.values import Stamp, Value
+from agent.core.values import Stamp, TokenInfo, Value
 from agent.core.variables import Settings
 
 State = TypeVar("State")
@@ -47,6 +47,7 @@ class Context(Value, frozen=True):
         remote_ids: transaction id to the number that the CSMS gave it (1.6).
         undelivered: records that wait for the CSMS.
         storage_ok: the last commit reached the disk.
+        listed: tokens of the local list by digest; empty while it is switched off.
     """
 
     now: Stamp
@@ -60,6 +61,7 @@ class Context(Value, frozen=True):
     remote_ids: Mapping[str, int]
     undelivered: int
     storage_ok: bool = True
+    listed: Mapping[str, TokenInfo] = {}
 
     def refusal(self, evse_id: int) -> str | None:
         """Return why nobody may begin to charge at this EVSE now, None if one may."""

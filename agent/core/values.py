@@ -201,6 +201,7 @@ class ConnectorStatus(Value, frozen=True):
         connector_id: 0 with `evse_id` 0 stands for the station itself.
         fault: MREC name of the fault that prevents charging, None when there is none.
         info: for people, at most 50 characters.
+        warning: what is wrong and prevents nothing, None when nothing is.
     """
 
     evse_id: int
@@ -210,6 +211,7 @@ class ConnectorStatus(Value, frozen=True):
     is_operative: bool
     fault: str | None = None
     info: str = ""
+    warning: str | None = None
 
 
 class EvseSpec(Value, frozen=True):

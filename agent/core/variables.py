@@ -243,6 +243,47 @@ CACHE_LIFETIME = _seconds(
     "How long a cached token is good without news; 0: without end.",
     key="AuthorizationCacheLifeTime",
 )
+CACHE_IS_FINAL = _flag(
+    "AuthCacheCtrlr",
+    "DisablePostAuthorize",
+    False,
+    "Online, the CSMS is not asked again about a token that the cache refuses.",
+)
+LIST_ENABLED = _flag(
+    "LocalAuthListCtrlr",
+    "Enabled",
+    True,
+    "The local authorization list is used; switched off it is kept, and not shown.",
+    key="LocalAuthListEnabled",
+)
+LIST_IS_FINAL = _flag(
+    "LocalAuthListCtrlr",
+    "DisablePostAuthorize",
+    False,
+    "Online, the CSMS is not asked again about a token that the local list refuses.",
+)
+LIST_CAPACITY = Variable(
+    "LocalAuthListCtrlr",
+    "Capacity",
+    Kind.INTEGER,
+    "1000",
+    "Most tokens in the local list.",
+    key="LocalAuthListMaxLength",
+    access=Access.READ_ONLY,
+    minimum=1,
+    maximum=10_000,
+)
+LIST_ITEMS = Variable(
+    "LocalAuthListCtrlr",
+    "ItemsPerMessage",
+    Kind.INTEGER,
+    "200",
+    "Most tokens in one update of the local list.",
+    key="SendLocalListMaxLength",
+    access=Access.READ_ONLY,
+    minimum=1,
+    maximum=1000,
+)
 CONNECTION_TIMEOUT = _seconds(
     "TxCtrlr",
     "EVConnectionTimeOut",

@@ -59,11 +59,14 @@ class Incoming(Value, frozen=True):
     Attributes:
         request: what it asks, in the domain's words.
         wire: the typed payload, for the answer.
+        failed: the payload to answer when the station cannot keep what it would have to
+            remember; None: InternalError.
     """
 
     action: str
     request: Request
     wire: object
+    failed: bytes | None = None
 
 
 class Answered(Value, frozen=True):

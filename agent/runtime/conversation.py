@@ -472,7 +472,10 @@ class Conversation:
     def _replied(self, request_id: int, call: CallReceived, outcome: Outcome) -> None:
         incoming = self._open.pop(request_id)
         if isinstance(outcome, Done) and outcome.verdict is Verdict.FAILED:
-            frame = self._rpc.error(call, RpcErrorCode.INTERNAL_ERROR, outcome.info)
+            if incoming.failed is not None:
+                frame = self._rpc.result(call, incoming.failed)
+            else:
+                frame = self._rpc.error(call, RpcErrorCode.INTERNAL_ERROR, outcome.info)
         else:
             frame = self._answer(call, incoming, outcome)
         self._outgoing.put_nowait(frame)

@@ -46,6 +46,8 @@ YES = {"status": "Accepted"}
         ("reset CP001 soft", "Reset", YES, "Accepted"),
         ("reset hard", "Reset", "InternalError", "InternalError"),
         ("limit 10", "SetChargingProfile", YES, "Accepted"),
+        ("list 3 04AA,-04BB", "SendLocalList", YES, "Accepted"),
+        ("list-version", "GetLocalListVersion", {"listVersion": 7}, "7"),
         ("trigger Heartbeat", "TriggerMessage", YES, "Accepted"),
         ("set A B", "ChangeConfiguration", YES, "Accepted"),
         ("set CP001 A 'B C'", "ChangeConfiguration", YES, "Accepted"),
@@ -69,6 +71,7 @@ def test_commands_reach_the_station_and_print_its_answer(line, action, answer, p
         ("dance", "'dance' is no command; help shows them all"),
         ("set 'A", "set 'A: No closing quotation"),
         ("reset sometimes", "reset: 'sometimes': soft and hard are allowed"),
+        ("list new 04AA", "list: 'new' is no version"),
         ("limit much", "limit: 'much' is no number of amperes"),
         ("call ClearCache []", "call: the payload must be a JSON object"),
         ("get", "get: 1 words are expected after the station; see help"),
@@ -84,6 +87,11 @@ def test_wrong_commands_say_what_is_allowed(line, printed):
 def test_a_station_that_refuses_a_setting_is_quoted():
     (printed,) = said("get A", answers={"GetConfiguration": {"unknownKey": ["A"]}})
     assert printed == "get: A: the station answers unknownKey"
+
+
+def test_a_station_without_a_local_list_is_quoted():
+    (printed,) = said("list-version", answers={"GetLocalListVersion": "NotSupported"})
+    assert printed == "list-version: GetLocalListVersion: NotSupported"
 
 
 def test_help_and_ledger_need_no_station():

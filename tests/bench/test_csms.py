@@ -15,6 +15,7 @@ from agent.bench.script import (
     Reply,
     Silence,
     Twice,
+    Verdict,
 )
 from agent.bench.session import CsmsError, NoAnswerError, NotConnectedError
 from agent.ocppj.rpc import AnswerReceived, Dropped
@@ -384,7 +385,13 @@ def test_neutral_commands_are_valid_requests_of_each_version(protocol):
         assert await csms.reset("CP001", hard=True) == "Accepted"
         assert await csms.reset("CP001", hard=False) == "Accepted"
         assert await csms.set_limit("CP001", 10.0) == "Accepted"
-        assert len(station.asked) == 5
+        station.answers["SendLocalList"] = yes
+        assert await csms.send_list("CP001", 3, {TOKEN: Verdict(), "B": None}) == "Accepted"
+        assert await csms.send_list("CP001", 4, {}, full=True) == "Accepted"
+        station.answers["TriggerMessage"] = yes
+        assert await csms.trigger("CP001", "StatusNotification", 2) == "Accepted"
+        assert await csms.trigger("CP001", "Heartbeat") == "Accepted"
+        assert len(station.asked) == 9
         for action, payload in station.asked:
             encoded = msgspec.json.encode(payload)
             schemas.validate(protocol, action, encoded, response=False)

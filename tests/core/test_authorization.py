@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core import authorization
-from agent.core.authorization import ANSWER_WAIT_S, CACHE_CAPACITY, Purpose, digest
+from agent.core.authorization import ANSWER_WAIT_S, Purpose
 from agent.core.effects import (
     AuthorizationWanted,
     Done,
@@ -28,6 +28,7 @@ from agent.core.events import (
     SettingsWriteRequested,
     TransactionAcknowledged,
 )
+from agent.core.standing import CACHE_CAPACITY, digest
 from agent.core.states import Active, Authorized, Ending, Finished, Idle
 from agent.core.values import AuthorizationStatus, IdToken, RegistrationStatus, TokenInfo
 from hal.types import Fault, PilotState, TokenType

@@ -4,21 +4,23 @@ import msgspec
 import pytest
 
 from agent.core import durable, variables
-from agent.core.authorization import digest
 from agent.core.effects import TransactionEnded
 from agent.core.events import (
     AuthorizationAnswered,
     AvailabilityRequested,
     FaultRaised,
+    ListedToken,
+    LocalListSent,
     SettingsWriteRequested,
     TransactionAcknowledged,
 )
+from agent.core.standing import digest
 from agent.core.states import Active, Authorized, Ending, Idle, Resuming
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S
-from agent.core.values import AuthorizationStatus, TokenInfo
+from agent.core.values import AuthorizationStatus, IdToken, TokenInfo
 from hal.types import Fault, PilotState
-from tests.support.core import INFO, OTHER, WALL_S, Bench
+from tests.support.core import INFO, OTHER, TAG, WALL_S, Bench
 
 Stored = dict[str, dict[str, bytes]]
 
@@ -48,6 +50,8 @@ def lived() -> Bench:
     bench.post(AuthorizationAnswered(2, OTHER, TokenInfo(AuthorizationStatus.BLOCKED)))
     bench.post(AvailabilityRequested(2, operative=False))
     bench.post(AvailabilityRequested(3, operative=False, evse_id=2))
+    listed = ListedToken(TAG, TokenInfo(AuthorizationStatus.ACCEPTED, group="FAMILY"))
+    bench.post(LocalListSent(4, 3, is_full=True, items=(listed,)))
     return bench
 
 
@@ -66,6 +70,7 @@ def test_what_was_written_comes_back_as_it_was() -> None:
     assert back.evses[2].session == Idle()
     assert back.settings.integer(variables.CONNECTION_TIMEOUT) == 45
     assert back.authorization.cache == station.authorization.cache
+    assert back.local_list == station.local_list
     assert back.availability.inoperative == {"2"}
     assert back.availability.scheduled == {"station"}
     assert list(back.outbox.remote_ids.values()) == [7]
@@ -222,3 +227,21 @@ def test_a_session_and_a_setting_are_noticed() -> None:
     bench.pilot(PilotState.B)
     bench.grant()
     assert not durable.is_untouched(before, bench.station)
+
+
+def test_one_change_of_a_long_list_writes_its_row_and_the_version() -> None:
+    bench = Bench(LocalAuthListCtrlr__ItemsPerMessage="1000").ready()
+    good = TokenInfo(AuthorizationStatus.ACCEPTED)
+    items = tuple(ListedToken(IdToken(f"N{number}"), good) for number in range(999))
+    bench.post(LocalListSent(1, 1, is_full=True, items=items))
+    before = durable.rows(bench.station)
+    assert len(before["listed"]) == 999
+    bench.post(LocalListSent(2, 2, is_full=False, items=(ListedToken(OTHER, good),)))
+    changed = durable.changed(before, durable.rows(bench.station))
+    assert [(name, raw) for name, key, raw in changed if name != "listed"] == [
+        ("list", b'{"version":2}')
+    ]
+    assert [key for name, key, _ in changed if name == "listed"] == [digest(OTHER)]
+    bench.post(LocalListSent(3, 3, is_full=True, items=items))
+    again = durable.changed(before, durable.rows(bench.station))
+    assert [name for name, *_ in again] == ["list"]  # the same entries cost nothing

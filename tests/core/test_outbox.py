@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core import outbox, variables
-from agent.core.authorization import digest
 from agent.core.effects import (
     Delivery,
     Forget,
@@ -26,6 +25,7 @@ from agent.core.events import (
     TransactionAcknowledged,
 )
 from agent.core.outbox import CAPACITY, Entry, Outbox, appended, entry_of, ready
+from agent.core.standing import digest
 from agent.core.states import Active, Ending
 from agent.core.values import (
     AuthorizationStatus,

@@ -15,10 +15,8 @@ from agent.ocpp.v16.messages import (
     STATION_REQUESTS,
     UNSUPPORTED,
     CancelReservationResponse,
-    GetLocalListVersionResponse,
     Payload,
     ReserveNowResponse,
-    SendLocalListResponse,
     UnlockConnectorResponse,
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
@@ -26,9 +24,7 @@ from agent.ocppj.explain import decode
 
 ANSWERS: Mapping[str, Payload] = {
     "CancelReservation": CancelReservationResponse(status="Rejected"),
-    "GetLocalListVersion": GetLocalListVersionResponse(list_version=-1),
     "ReserveNow": ReserveNowResponse(status="Rejected"),
-    "SendLocalList": SendLocalListResponse(status="NotSupported"),
     "UnlockConnector": UnlockConnectorResponse(status="NotSupported"),
 }
 

@@ -27,9 +27,9 @@ def status(message: StatusReported, view: View) -> Call | None:
     is_known = message.previous is not None and _told(now) == _told(message.previous)
     if is_known and not message.is_triggered:
         return None
-    code = error_code(now)
+    code, cause = error_code(now), now.fault or now.warning
     # What the errorCode cannot say goes into the vendor's code.
-    has_own_code = now.fault is not None and now.fault != code
+    has_own_code = cause is not None and cause != code
     payload = StatusNotificationRequest(
         connector_id=numbering.number(view.specs, now.evse_id, now.connector_id),
         error_code=code,
@@ -37,7 +37,7 @@ def status(message: StatusReported, view: View) -> Call | None:
         info=now.info[:50] or None,
         timestamp=to_text(view.told_s(message.at)),
         vendor_id=(view.info.vendor[:255] or None) if has_own_code else None,
-        vendor_error_code=now.fault[:50] if has_own_code and now.fault else None,
+        vendor_error_code=cause[:50] if has_own_code and cause else None,
     )
     return wire.call("StatusNotification", payload)
 
@@ -54,7 +54,8 @@ def steps(message: StatusReported) -> tuple[StatusReported, ...]:
 
 
 def _told(status: ConnectorStatus) -> tuple[StatusWord, ErrorWord, str | None, str]:
-    return project(status), error_code(status), status.fault, status.info[:50]
+    cause = status.fault or status.warning
+    return project(status), error_code(status), cause, status.info[:50]
 
 
 def decode_change(payload: msgspec.Raw, request_id: int, view: View) -> Incoming:

@@ -33,6 +33,7 @@ ConfigurationWord: TypeAlias = Literal["Accepted", "Rejected", "RebootRequired",
 DataTransferWord: TypeAlias = Literal[
     "Accepted", "Rejected", "UnknownMessageId", "UnknownVendorId"
 ]
+UpdateWord: TypeAlias = Literal["Accepted", "Failed", "NotSupported", "VersionMismatch"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
 ProfileWord: TypeAlias = Literal["Accepted", "Rejected", "NotSupported"]
 StatusWord: TypeAlias = Literal[
@@ -494,7 +495,7 @@ class SendLocalListRequest(Payload, frozen=True, kw_only=True):
 class SendLocalListResponse(Payload, frozen=True, kw_only=True):
     """What became of it."""
 
-    status: Literal["Accepted", "Failed", "NotSupported", "VersionMismatch"]
+    status: UpdateWord
 
 
 class SetChargingProfileRequest(Payload, frozen=True, kw_only=True):

@@ -84,9 +84,10 @@ ERRORS: Mapping[str, ErrorWord] = {
     "ReaderFailure": "ReaderFailure",
     "CommunicationFault": "InternalError",
     "InternalError": "InternalError",
+    "LocalListConflict": "LocalListConflict",
     "OtherError": "OtherError",
 }
-"""From the MREC name of a fault to the errorCode (hardware reference 1.1)."""
+"""From the MREC name of a fault, or a warning, to the errorCode (hardware reference 1.1)."""
 
 _PHASES: Mapping[SessionPhase, StatusWord] = {
     SessionPhase.FREE: "Available",
@@ -119,10 +120,9 @@ def project(status: ConnectorStatus) -> StatusWord:
 
 
 def error_code(status: ConnectorStatus) -> ErrorWord:
-    """Return the errorCode; a fault without a code of its own is OtherError."""
-    if status.fault is None:
-        return "NoError"
-    return ERRORS.get(status.fault, "OtherError")
+    """Return the errorCode of a fault, else of a warning; OtherError if it has none."""
+    cause = status.fault or status.warning
+    return "NoError" if cause is None else ERRORS.get(cause, "OtherError")
 
 
 def via(previous: ConnectorStatus | None, status: ConnectorStatus) -> ConnectorStatus | None:
@@ -152,5 +152,11 @@ def _passing(status: ConnectorStatus, phase: SessionPhase) -> ConnectorStatus:
     """Return the status of a connector that only passes through a phase."""
     is_plugged = status.is_plugged and phase is not SessionPhase.FREE
     return replace(
-        status, phase=phase, is_plugged=is_plugged, is_operative=True, fault=None, info=""
+        status,
+        phase=phase,
+        is_plugged=is_plugged,
+        is_operative=True,
+        fault=None,
+        info="",
+        warning=None,
     )

@@ -5,6 +5,7 @@ import msgspec
 from agent.core.effects import Done, Outcome, Verdict
 from agent.ocpp.adapter import Call
 from agent.ocpp.v16.messages import Payload, YesNo
+from agent.ocpp.wire_time import from_text
 from agent.ocppj.errors import RpcError, RpcErrorCode
 
 _ENCODER = msgspec.json.Encoder()
@@ -39,3 +40,18 @@ def yes_or_no(outcome: Outcome) -> YesNo:
     """
     promises = {Verdict.ACCEPTED, Verdict.SCHEDULED}
     return "Accepted" if done(outcome).verdict in promises else "Rejected"
+
+
+def instant(name: str, text: str | None) -> float | None:
+    """Return an instant of a request in UTC seconds; an empty text counts as absent.
+
+    Raises:
+        RpcError: PropertyConstraintViolation, naming the member.
+    """
+    if not text:
+        return None
+    try:
+        return from_text(text)
+    except ValueError as error:
+        code = RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION
+        raise RpcError(code, f"{name}: {error}") from None

@@ -32,6 +32,7 @@ from agent.ocpp.v201 import (
     codec,
     data_transfer,
     device_model,
+    local_list,
     metering,
     provisioning,
     remote_control,
@@ -48,11 +49,13 @@ from agent.ocpp.v201.messages import (
     ChangeAvailabilityRequest,
     ClearCacheRequest,
     DataTransferRequest,
+    GetLocalListVersionRequest,
     GetVariablesRequest,
     HeartbeatRequest,
     RequestStartTransactionRequest,
     RequestStopTransactionRequest,
     ResetRequest,
+    SendLocalListRequest,
     SetChargingProfileRequest,
     SetVariablesRequest,
     TriggerMessageRequest,
@@ -153,6 +156,9 @@ class Adapter201(Adapter):
                 return _write(wire, request_id, view)
             case TriggerMessageRequest():
                 return _trigger(wire, request_id, view)
+            case SendLocalListRequest():
+                request = local_list.send(wire, request_id)
+                return Incoming(action, request, wire, failed=local_list.FAILED)
             case DataTransferRequest():
                 return Answered(codec.encode(data_transfer.UNKNOWN_VENDOR))
             case _:
@@ -195,6 +201,8 @@ def _request(wire: Wire, request_id: int) -> Request:
             return availability.change(wire, request_id)
         case ClearCacheRequest():
             return CacheClearRequested(request_id)
+        case GetLocalListVersionRequest():
+            return local_list.version(request_id)
         case RequestStartTransactionRequest():
             return remote_control.start(wire, request_id)
         case RequestStopTransactionRequest():
@@ -219,6 +227,10 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return device_model.read_answer(wire, outcome)
         case device_model.WritePlan():
             return device_model.write_answer(wire, outcome)
+        case GetLocalListVersionRequest():
+            return local_list.version_answer(outcome)
+        case SendLocalListRequest():
+            return local_list.send_answer(outcome)
         case RequestStartTransactionRequest():
             return remote_control.start_answer(outcome, view)
         case RequestStopTransactionRequest():

@@ -65,6 +65,19 @@ def token_info(verdict: Verdict) -> TokenInfo:
     )
 
 
+def listed(info: datatypes.IdTokenInfo) -> TokenInfo:
+    """Return what an entry of the local list says of its token."""
+    group = info.group_id_token
+    return token_info(
+        Verdict(
+            info.status,
+            info.cache_expiry_date_time,
+            None if group is None else _Group(group.id_token),
+            info.evse_id,
+        )
+    )
+
+
 def authorize(message: AuthorizationWanted) -> AuthorizeRequest | None:
     """Return the question about a token; None when the version cannot name the token.
 

@@ -45,6 +45,8 @@ from agent.ocpp.v201.datatypes import (
 
 AcceptedOrRejected: TypeAlias = Literal["Accepted", "Rejected"]
 AcceptedRejectedOrScheduled: TypeAlias = Literal["Accepted", "Rejected", "Scheduled"]
+UpdateWord: TypeAlias = Literal["Accepted", "Failed", "VersionMismatch"]
+UpdateKind: TypeAlias = Literal["Differential", "Full"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
 MeterValues: TypeAlias = Annotated[tuple[MeterValue, ...], Meta(min_length=1)]
 
@@ -203,6 +205,16 @@ class ClearCacheResponse(Wire, frozen=True):
     status_info: StatusInfo | None = None
 
 
+class GetLocalListVersionRequest(Wire, frozen=True):
+    """Which local list is there?"""
+
+
+class GetLocalListVersionResponse(Wire, frozen=True):
+    """Its version, 0 for none."""
+
+    version_number: Int
+
+
 class GetVariablesRequest(Wire, frozen=True):
     """Read variables."""
 
@@ -257,6 +269,30 @@ class ResetResponse(Wire, frozen=True):
     """Whether it is going to, or when it can."""
 
     status: AcceptedRejectedOrScheduled
+    status_info: StatusInfo | None = None
+
+
+class AuthorizationData(Wire, frozen=True):
+    """An entry of the local list; without `id_token_info` it is to be removed."""
+
+    id_token: WireIdToken
+    id_token_info: IdTokenInfo | None = None
+
+
+class SendLocalListRequest(Wire, frozen=True):
+    """Replace or change the local list."""
+
+    version_number: Int
+    update_type: UpdateKind
+    local_authorization_list: (
+        Annotated[tuple[AuthorizationData, ...], Meta(min_length=1)] | None
+    ) = None
+
+
+class SendLocalListResponse(Wire, frozen=True):
+    """What became of it."""
+
+    status: UpdateWord
     status_info: StatusInfo | None = None
 
 
@@ -318,10 +354,12 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "ChangeAvailability": ChangeAvailabilityRequest,
     "ClearCache": ClearCacheRequest,
     "DataTransfer": DataTransferRequest,
+    "GetLocalListVersion": GetLocalListVersionRequest,
     "GetVariables": GetVariablesRequest,
     "RequestStartTransaction": RequestStartTransactionRequest,
     "RequestStopTransaction": RequestStopTransactionRequest,
     "Reset": ResetRequest,
+    "SendLocalList": SendLocalListRequest,
     "SetChargingProfile": SetChargingProfileRequest,
     "SetVariables": SetVariablesRequest,
     "TriggerMessage": TriggerMessageRequest,
@@ -334,6 +372,7 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ClearCache": ClearCacheResponse,
     "DataTransfer": DataTransferResponse,
+    "GetLocalListVersion": GetLocalListVersionResponse,
     "GetVariables": GetVariablesResponse,
     "Heartbeat": HeartbeatResponse,
     "MeterValues": MeterValuesResponse,
@@ -341,6 +380,7 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "RequestStopTransaction": RequestStopTransactionResponse,
     "Reset": ResetResponse,
     "SecurityEventNotification": SecurityEventNotificationResponse,
+    "SendLocalList": SendLocalListResponse,
     "SetChargingProfile": SetChargingProfileResponse,
     "SetVariables": SetVariablesResponse,
     "StatusNotification": StatusNotificationResponse,
@@ -368,7 +408,6 @@ UNSUPPORTED = frozenset(
         "GetCompositeSchedule",
         "GetDisplayMessages",
         "GetInstalledCertificateIds",
-        "GetLocalListVersion",
         "GetLog",
         "GetMonitoringReport",
         "GetReport",
@@ -388,7 +427,6 @@ UNSUPPORTED = frozenset(
         "ReportChargingProfiles",
         "ReservationStatusUpdate",
         "ReserveNow",
-        "SendLocalList",
         "SetDisplayMessage",
         "SetMonitoringBase",
         "SetMonitoringLevel",

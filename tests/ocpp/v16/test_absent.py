@@ -16,14 +16,6 @@ RESERVATION = {
     "idTag": "A1",
     "reservationId": 11,
 }
-LIST = {
-    "listVersion": 5,
-    "updateType": "Full",
-    "localAuthorizationList": [
-        {"idTag": "A1", "idTagInfo": {"status": "Accepted"}},
-        {"idTag": "B2"},
-    ],
-}
 
 
 def refused(action, payload="{}"):
@@ -35,8 +27,6 @@ def refused(action, payload="{}"):
 @pytest.mark.parametrize(
     ("action", "request_", "response"),
     [
-        ("GetLocalListVersion", {}, {"listVersion": -1}),
-        ("SendLocalList", LIST, {"status": "NotSupported"}),
         ("ReserveNow", RESERVATION, {"status": "Rejected"}),
         ("CancelReservation", {"reservationId": 11}, {"status": "Rejected"}),
         ("UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"}),
@@ -54,7 +44,7 @@ def test_what_certification_looks_at_has_a_status(action, request_, response):
         ("ReserveNow", "{}", RpcErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
         ("CancelReservation", '{"reservationId":"x"}', RpcErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("UnlockConnector", '{"connectorId":0}', RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
-        ("SendLocalList", "[]", RpcErrorCode.FORMAT_VIOLATION),
+        ("ReserveNow", "[]", RpcErrorCode.FORMAT_VIOLATION),
     ],
 )
 def test_a_broken_payload_is_refused_all_the_same(action, payload, code):

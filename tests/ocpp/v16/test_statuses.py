@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
+from agent.core.availability import LIST_CONFLICT
 from agent.core.values import ConnectorStatus, SessionPhase
 from agent.ocpp.v16.messages import ErrorWord, StatusWord
 from agent.ocpp.v16.statuses import ERRORS, STEPS, error_code, project, via
@@ -93,8 +94,14 @@ def test_without_a_fault_there_is_no_error():
 
 
 def test_every_fault_of_the_hardware_has_an_error_code():
-    assert set(ERRORS) == {fault.value for fault in Fault}
+    assert set(ERRORS) == {fault.value for fault in Fault} | {LIST_CONFLICT}
     assert set(ERRORS.values()) <= set(get_args(ErrorWord))
+
+
+def test_a_warning_has_its_code_beside_the_status_and_a_fault_goes_before_it():
+    warned = replace(FREE, warning=LIST_CONFLICT)
+    assert (project(warned), error_code(warned)) == ("Available", "LocalListConflict")
+    assert error_code(replace(warned, fault="OverCurrent")) == "OverCurrentFailure"
 
 
 def test_a_fault_nobody_listed_is_another_error():
