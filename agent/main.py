@@ -25,7 +25,9 @@ from agent.config import (
     read_secret,
 )
 from agent.core import durable, security
+from agent.core.bounds import Site
 from agent.core.events import Event, PowerUp, SecurityEventRaised, StorageFailed
+from agent.core.smart_charging.allocation import Sharing, Terms
 from agent.core.station import Station
 from agent.core.values import BootReason, EvseSpec, StationInfo
 from agent.factory import check_setting, factory_settings
@@ -41,7 +43,7 @@ from agent.security.log import SecurityLog
 from agent.store.database import Loaded, Store, StoreError
 from agent.transport.link import DialTarget
 from agent.transport.websocket import WebSocketDialer
-from hal.board import Board, Hardware, build, check_board, load_board
+from hal.board import Board, EvseSettings, Hardware, build, check_board, load_board
 from hal.errors import BoardError, HalError
 from hal.files import FileProblems
 
@@ -121,6 +123,25 @@ def _key_path(key: Secret | None, base: Path) -> Path | None:
     return Path(os.environ["CREDENTIALS_DIRECTORY"]) / str(key.credential)
 
 
+def _spec(evse: EvseSettings) -> EvseSpec:
+    heat = evse.derating
+    return EvseSpec(
+        evse_id=evse.id,
+        connectors=evse.connectors,
+        max_a=evse.max_a,
+        phases=evse.phases,
+        conductors=tuple(int(name[1]) - 1 for name in evse.conductors),
+        weight=evse.weight or 1,
+        derates_c=None if heat is None else (heat.from_c, heat.to_c),
+    )
+
+
+def _site(board: Board) -> Site:
+    site = board.site
+    terms = Terms(Sharing(site.sharing), site.rotate_s)
+    return Site(fuse_a=site.max_a, voltage_v=site.voltage_v, terms=terms)
+
+
 class Agent:
     """Everything of one run that has to be opened and closed."""
 
@@ -174,17 +195,14 @@ class Agent:
             serial_number=station.serial_number or None,
             firmware_version=station.firmware_version or None,
         )
-        specs = tuple(
-            EvseSpec(evse.id, evse.connectors, evse.max_a, evse.phases)
-            for evse in self._board.evses
-        )
         return durable.restored(
             loaded.rows,
             loaded.records,
             info=info,
-            specs=specs,
+            specs=tuple(map(_spec, self._board.evses)),
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
+            site=_site(self._board),
         )
 
     async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Board",
     "EvseHardware",
+    "EvseSettings",
     "Hardware",
     "SimRefused",
     "board_template",

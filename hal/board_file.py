@@ -13,6 +13,9 @@
     controller = { driver = "simulated" }
     reader     = { driver = "simulated" }
 
+    [site]                            # what all EVSEs share; may be left out
+    max_a      = 63                   # per line conductor
+
 A driver is a Struct here, chosen by its tag, and a case in `hal.board`; nothing else knows
 the list. A board is simulated when all its controllers are. Its meters on 127.0.0.1 are
 then simulated with it, one to a port, and port 0 stands for any free one; meters elsewhere
@@ -41,6 +44,7 @@ Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=80.0)]
 """What PWM can offer (IEC 61851-1 annex A)."""
+Conductor: TypeAlias = Literal["L1", "L2", "L3"]
 
 
 class ModbusTcpSettings(Value, frozen=True, tag="modbus_tcp", tag_field="driver"):
@@ -87,8 +91,39 @@ class SimulatedReaderSettings(Value, frozen=True, tag="simulated", tag_field="dr
     """A reader that reads the tokens a bench presents."""
 
 
+class DeratingSettings(Value, frozen=True):
+    """From `from_c` on the offer is lowered, evenly down to 6 A at `to_c`, where it ends."""
+
+    from_c: Annotated[float, Meta(ge=0.0, le=150.0)]
+    to_c: Annotated[float, Meta(ge=0.0, le=150.0)]
+
+
+class SiteSettings(Value, frozen=True):
+    """The grid connection that all EVSEs share.
+
+    Attributes:
+        max_a: per line conductor for all EVSEs together; None: nothing is shared.
+        voltage_v: nominal, line to neutral; turns a limit in W into A.
+        sharing: evenly, by the EVSEs' weights, or to those who came first.
+        rotate_s: how long a turn lasts when there are not 6 A for everybody; at least twice
+            the shortest pause that saves contactors (hardware reference 1.3).
+    """
+
+    max_a: Annotated[float, Meta(ge=6.0, le=5000.0)] | None = None
+    voltage_v: Annotated[float, Meta(ge=100.0, le=300.0)] = 230.0
+    sharing: Literal["fair", "weighted", "first-come"] = "fair"
+    rotate_s: Annotated[float, Meta(ge=120.0, le=86_400.0)] = 900.0
+
+
 class EvseSettings(Value, frozen=True):
-    """One EVSE and its devices."""
+    """One EVSE and its devices.
+
+    Attributes:
+        conductors: line conductors of the grid that its phases are wired to, in the order of
+            its meter; empty for L1, or L1, L2, L3.
+        weight: of its share when sharing is "weighted".
+        derating: None without a temperature sensor.
+    """
 
     id: Annotated[int, Meta(ge=1, le=MAX_EVSES)]
     max_a: Amperes
@@ -97,6 +132,9 @@ class EvseSettings(Value, frozen=True):
     controller: SimulatedControllerSettings
     reader: SimulatedReaderSettings | None = None
     connectors: Annotated[int, Meta(ge=1, le=8)] = 1
+    conductors: Annotated[tuple[Conductor, ...], Meta(max_length=3)] = ()
+    weight: Annotated[int, Meta(ge=1, le=100)] | None = None
+    derating: DeratingSettings | None = None
 
 
 class BoardFile(Value, frozen=True):
@@ -104,6 +142,7 @@ class BoardFile(Value, frozen=True):
 
     port: Annotated[dict[Name, PortSettings], Meta(max_length=MAX_EVSES)]
     evse: Annotated[tuple[EvseSettings, ...], Meta(min_length=1, max_length=MAX_EVSES)]
+    site: SiteSettings = SiteSettings()
 
 
 class Board(Value, frozen=True):
@@ -114,12 +153,14 @@ class Board(Value, frozen=True):
         ports: by name.
         evses: by ascending id, which are 1 to their number.
         maps: the register maps it names, by name.
+        site: the grid connection that the EVSEs share.
     """
 
     path: Path
     ports: dict[str, PortSettings]
     evses: tuple[EvseSettings, ...]
     maps: dict[str, RegisterMap]
+    site: SiteSettings = SiteSettings()
 
     @property
     def is_simulated(self) -> bool:
@@ -143,7 +184,7 @@ def load_board(path: Path) -> Board:
     if problems:
         raise FileProblems(dict.fromkeys(problems))
     evses = tuple(sorted(file.value.evse, key=lambda evse: evse.id))
-    return Board(path=path, ports=file.value.port, evses=evses, maps=maps)
+    return Board(path=path, ports=file.value.port, evses=evses, maps=maps, site=file.value.site)
 
 
 def check_board(path: Path) -> list[Problem]:
@@ -252,6 +293,7 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
             text = f"{meter.map} measures {found.phases} phase, the EVSE has {evse.phases}"
             yield (*at, "meter", "map"), text
     yield from _in_ports(data)
+    yield from _in_sharing(data)
 
 
 def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
@@ -264,6 +306,20 @@ def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
             text = f"id {evse.id} leaves a gap: {count} EVSEs have the ids 1 to {count}"
             yield ("evse", index, "id"), text
         seen.add(evse.id)
+
+
+def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
+    for index, evse in enumerate(data.evse):
+        at: schema.Path = ("evse", index)
+        wired = evse.conductors
+        if wired and (len(wired) != evse.phases or len(set(wired)) != len(wired)):
+            text = f"must name {evse.phases} different conductors, one per phase of the EVSE"
+            yield (*at, "conductors"), text
+        if evse.weight is not None and data.site.sharing != "weighted":
+            yield (*at, "weight"), 'counts only with sharing = "weighted" in [site]'
+        heat = evse.derating
+        if heat is not None and heat.to_c <= heat.from_c:
+            yield (*at, "derating", "to_c"), f"must be more than from_c, {heat.from_c:g}"
 
 
 def _in_ports(data: BoardFile) -> Iterator[_Mistake]:

@@ -22,6 +22,15 @@ PILOTS: Final = {
 }
 """Control pilot states in words (IEC 61851-1 annex A)."""
 
+MEANINGS: Final = {
+    "temperature": "lowered because it is hot",
+    "offline": "the CSMS is out of reach",
+    "share": "its part of what the station may draw",
+    "ramp": "it may have more, and gets it in a moment",
+    "pause": "it may have an offer again once its pause was long enough",
+}
+"""Origins of limits that are not clear to everybody (docs/limits.md)."""
+
 LOWEST_OFFER_A: Final = 6.0
 """Least current a control pilot can offer; a lesser limit pauses (IEC 61851-1 annex A)."""
 
@@ -247,11 +256,13 @@ def _limits(evse: Evse) -> list[str]:
         return []
     least = min(limit.limit_a for limit in evse.limits)
     decides = evse.setpoint_a > 0 or least < LOWEST_OFFER_A
+    is_explained = any(limit.origin in MEANINGS for limit in evse.limits)
     return columns(
         [
             (
                 f"{limit.limit_a:5.1f} A",
                 limit.origin,
+                *([MEANINGS.get(limit.origin, "")] if is_explained else []),
                 "<" if decides and limit.limit_a == least else "",
             )
             for limit in evse.limits

@@ -30,6 +30,7 @@ from agent.core.events import (
     TriggerKind,
     TriggerRequested,
 )
+from agent.core.setpoint import why_paused
 from agent.core.states import Active, Authorized, Ending, Evse, Finished, Resuming
 from agent.core.turn import Context, Turn
 from agent.core.values import (
@@ -309,9 +310,15 @@ def statuses(
                 phase=current,
                 is_operative=is_busy or (is_open and not is_closing),
                 fault=fault,
-                info=(blocking.info if blocking else info)[:50],
                 warning=warning.fault.value if warning else None,
+                info=(blocking.info if blocking else info or _pause(evse, current))[:50],
             )
+
+
+def _pause(evse: Evse, current: SessionPhase) -> str:
+    """Return which limit pauses, empty when none does."""
+    origin = why_paused(evse) if current is SessionPhase.SUSPENDED_EVSE else ""
+    return f"paused by limit: {origin}" if origin else ""
 
 
 def observed(

@@ -12,6 +12,7 @@ import msgspec
 from agent.core import variables
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
+from agent.core.bounds import Site
 from agent.core.connection import Connection
 from agent.core.effects import Delivery
 from agent.core.local_list import LocalList
@@ -61,6 +62,9 @@ SLICES: Final[Mapping[str, Any]] = {
 
 FEATURE_PROFILES: Final = ("Core", "LocalAuthListManagement", "RemoteTrigger")
 """What this station has of 1.6 (1.6 reference, chapter 0)."""
+
+NO_SITE: Final = Site()
+"""A grid connection that limits nothing."""
 
 Rows = Mapping[str, Mapping[str, object]]
 
@@ -149,6 +153,7 @@ def restored(
     specs: tuple[EvseSpec, ...],
     profiles: int,
     factory: Mapping[str, str],
+    site: Site = NO_SITE,
 ) -> Station:
     """Return the station as it was left, before its first event.
 
@@ -157,6 +162,7 @@ def restored(
         entries: the queued records, in order of delivery.
         profiles: how many network profiles the configuration names.
         factory: settings of the configuration, canonical name to canonical value.
+        site: the grid connection, as the board file describes it.
 
     Rows that cannot be read are left out; `unreadable` names them.
     """
@@ -181,6 +187,7 @@ def restored(
         specs=specs,
         connection=Connection(profiles),
         evses=evses,
+        site=site,
         settings=settings,
         timebase=Timebase(boot=boot.boot, floor_s=boot.floor_s),
         provisioning=Provisioning(intended=boot.intended, machine=boot.machine),

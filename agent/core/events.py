@@ -549,6 +549,10 @@ class StopsWanted(Value, frozen=True):
     trigger: Trigger
 
 
+class OffersChanged(Value, frozen=True):
+    """What one or more EVSEs offer has changed."""
+
+
 class TimeLearned(Value, frozen=True):
     """The CSMS told the time, UTC seconds."""
 
@@ -571,6 +575,7 @@ Raised = (
     | IntervalLearned
     | ClockStepped
     | StopsWanted
+    | OffersChanged
     | TimeLearned
 )
 

@@ -17,6 +17,7 @@ from agent.core.values import (
     EvseCapabilities,
     EvseSpec,
     IdToken,
+    Limit,
     MeterReading,
     Sample,
     Stamp,
@@ -60,6 +61,8 @@ class Inputs(Value, frozen=True):
         cable_a: rating of the plugged cable, None without one or with a fixed cable.
         reading: the last plausible reading, held while the meter fails.
         is_meter_failing: the latest poll brought no plausible reading.
+        heat_c: temperature in °C that counts for derating; it follows the sensor upwards at
+            once and downwards 3 K behind (hardware reference 1.3). None without a sensor.
     """
 
     pilot: PilotState | None = None
@@ -73,6 +76,7 @@ class Inputs(Value, frozen=True):
     is_meter_failing: bool = False
     faults: tuple[ActiveFault, ...] = ()
     capabilities: EvseCapabilities | None = None
+    heat_c: float | None = None
 
     @property
     def is_plugged(self) -> bool:
@@ -197,12 +201,65 @@ Session = Idle | Authorized | Active | Ending | Resuming | Finished
 DurableSession = Active | Ending | Resuming
 
 
+class Habit(Value, frozen=True):
+    """What a vehicle was seen to take of its offer (agent.core.supply says how).
+
+    Attributes:
+        since_s: start of the present window of observation, None before the first reading.
+        peaks_ma: the most it took in this window, per phase of the EVSE.
+        takes_ma: the most it took in the last window; None while it may take all of it.
+        loaded: phases that it loads; None while it may load all.
+    """
+
+    since_s: float | None = None
+    peaks_ma: tuple[int, ...] = ()
+    takes_ma: int | None = None
+    loaded: tuple[bool, ...] | None = None
+
+
+class Supply(Value, frozen=True):
+    """What an EVSE offers, and how it came to that (agent.core.supply).
+
+    Instants are monotonic seconds of the present boot.
+
+    Attributes:
+        offer_ma: on offer per phase once its transaction may draw; 0, or at least 6 A.
+        moved_s: when the offer last changed.
+        held_ma: what the vehicle may still draw under an earlier, higher offer.
+        held_s: since when it should draw no more than the offer.
+        paused_s: when a limit took the offer away, None when no limit did.
+        served_s: since when it has an offer, None while it has none.
+        asks_s: since when its transaction may draw energy as far as it and the station are
+            concerned, or was paused last; None while it may not.
+        excess_ma: what the vehicle draws above everything that it was offered.
+        share_ma: its part of the station-wide limit, None when there is none.
+        over_s: since when the vehicle draws more than it may.
+        is_tripped: the vehicle drew too much for too long, and is still plugged in.
+        limits: bounds on this EVSE beside the hardware's.
+    """
+
+    offer_ma: int = 0
+    moved_s: float = 0.0
+    held_ma: int = 0
+    held_s: float = 0.0
+    paused_s: float | None = None
+    served_s: float | None = None
+    asks_s: float | None = None
+    excess_ma: int = 0
+    share_ma: int | None = None
+    habit: Habit = Habit()
+    over_s: float | None = None
+    is_tripped: bool = False
+    limits: tuple[Limit, ...] = ()
+
+
 class Evse(Value, frozen=True):
-    """One EVSE in all: its board entry, the hardware's word, its session."""
+    """One EVSE in all: its board entry, the hardware's word, its session, its offer."""
 
     spec: EvseSpec
     inputs: Inputs = Inputs()
     session: Session = Idle()
+    supply: Supply = Supply()
 
     @property
     def transaction(self) -> Transaction | None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from agent.core import (
     authorization,
     availability,
+    bounds,
     configuration,
     connection,
     data_transfer,
@@ -25,12 +26,13 @@ from agent.core import (
     remote_trigger,
     security,
     session,
-    smart_charging,
+    supply,
     timebase,
     variables,
 )
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
+from agent.core.bounds import Outside, Site
 from agent.core.connection import Connection
 from agent.core.effects import (
     Delivery,
@@ -59,7 +61,9 @@ from agent.core.metering import Metering
 from agent.core.outbox import Outbox
 from agent.core.provisioning import Provisioning
 from agent.core.security import Security
+from agent.core.smart_charging import block as smart_charging
 from agent.core.states import Evse
+from agent.core.supply import Division, Rules
 from agent.core.targets import Targets, evse_target
 from agent.core.timebase import Timebase
 from agent.core.turn import Context, Turn
@@ -94,6 +98,7 @@ class Station(Value, frozen=True):
 
     Attributes:
         specs: EVSEs of the board, by id from 1.
+        site: the grid connection that they share.
         storage_ok: the last commit reached the disk.
     """
 
@@ -101,6 +106,7 @@ class Station(Value, frozen=True):
     specs: tuple[EvseSpec, ...]
     connection: Connection
     evses: Mapping[int, Evse]
+    site: Site = Site()
     settings: Settings = Settings()
     timebase: Timebase = Timebase()
     provisioning: Provisioning = Provisioning()
@@ -110,6 +116,8 @@ class Station(Value, frozen=True):
     metering: Metering = Metering()
     outbox: Outbox = Outbox()
     security: Security = Security()
+    outside: Outside = Outside()
+    division: Division = Division()
     storage_ok: bool = True
 
     @property
@@ -159,6 +167,8 @@ def deadline(station: Station) -> float | None:
         authorization.deadline_s(station.authorization),
         metering.deadline_s(station.metering),
         outbox.deadline_s(station.outbox),
+        bounds.deadline_s(station.outside, station.settings),
+        station.division.wake_s,
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
     return min((instant for instant in instants if instant is not None), default=None)
@@ -176,7 +186,8 @@ def step(station: Station, event: Event, env: Env) -> tuple[Station, tuple[Effec
         nonlocal station
         station, told, raised = _routed(station, item, env)
         effects.extend(told)
-        return raised
+        station, moved = _supplied(station, env)
+        return [*moved, *raised]
 
     until_quiet(event, route)
     if isinstance(event, TriggerRequested):
@@ -198,6 +209,29 @@ def until_quiet(event: Event, route: Callable[[Event], list[Event]]) -> None:
         if not pending:
             return
     raise AssertionError(f"blocks raise events for ever: {pending[0]!r}")
+
+
+def _supplied(station: Station, env: Env) -> tuple[Station, tuple[Event, ...]]:
+    """Lead the offers to what is allowed now; return what that raises."""
+    settings, now_s = station.settings, env.now.monotonic_s
+    outside = bounds.passed(station.outside, settings, now_s, is_online=station.is_online)
+    evses, division, raised = supply.governed(
+        station.evses,
+        station.division,
+        bounds.in_force(outside, station.site, settings, station.evses),
+        Rules(
+            terms=station.site.terms,
+            voltage_v=station.site.voltage_v,
+            pause_s=settings.integer(variables.MINIMUM_PAUSE),
+        ),
+        now_s,
+        storage_ok=station.storage_ok,
+    )
+    present = (evses, division, outside)
+    past = (station.evses, station.division, station.outside)
+    if any(new is not old for new, old in zip(present, past, strict=True)):
+        station = replace(station, evses=evses, division=division, outside=outside)
+    return station, raised
 
 
 def _is_same(station: Station, before: Station) -> bool:
@@ -287,6 +321,7 @@ def _routed(
     listed = taken(local_list.step(station.local_list, event, context))
     available = taken(availability.step(station.availability, event, context))
     metered = taken(metering.step(station.metering, event, context))
+    outside = taken(bounds.step(station.outside, event))
     taken(remote_control.step(event, context))
     taken(smart_charging.step(event, context))
     taken(data_transfer.step(event, context))
@@ -301,6 +336,7 @@ def _routed(
         availability=available,
         metering=metered,
         security=secured,
+        outside=outside,
     )
     return station, effects, raised
 
@@ -352,4 +388,7 @@ def _heard(station: Station, event: Event, env: Env) -> Station:
         if heard is not evse.inputs:
             evses = evses or dict(station.evses)
             evses[evse_id] = replace(evse, inputs=heard)
+        if isinstance(event, PowerUp):
+            evses = evses or dict(station.evses)
+            evses[evse_id] = supply.booted(evses[evse_id], now.monotonic_s)
     return station if evses is None else replace(station, evses=evses)

@@ -6,6 +6,7 @@ the clock was set can be dated later (agent.core.timebase).
 """
 
 import enum
+from collections.abc import Mapping
 
 from hal.types import EvseCapabilities, IdToken, MeterReading, Value
 
@@ -222,12 +223,56 @@ class EvseSpec(Value, frozen=True):
         connectors: how many connectors it has, at least 1.
         max_a: limit of the board file in A per phase.
         phases: 1 or 3.
+        conductors: line conductors of the grid, 0 to 2, that its phases are wired to, in
+            the order of its meter; empty for the first ones.
+        weight: of its share, 1 to 100.
+        derates_c: temperatures in °C from which the offer is lowered, and at which only
+            6 A are left; None without a sensor.
     """
 
     evse_id: int
     connectors: int
     max_a: float
     phases: int
+    conductors: tuple[int, ...] = ()
+    weight: int = 1
+    derates_c: tuple[float, float] | None = None
+
+    @property
+    def wiring(self) -> tuple[int, ...]:
+        """Return the line conductors of its phases, in order."""
+        return self.conductors or (0, 1, 2)[: self.phases]
+
+
+class Limit(Value, frozen=True):
+    """One bound in A per phase, and where it comes from."""
+
+    origin: str
+    limit_a: float
+
+
+class Bound(Value, frozen=True):
+    """One bound as it was given: in A per phase, or in W for all phases together.
+
+    Attributes:
+        origin: who set it, as people read it.
+    """
+
+    origin: str
+    limit_a: float | None = None
+    limit_w: float | None = None
+
+
+class Bounds(Value, frozen=True):
+    """What is in force now beside the hardware's own limits.
+
+    Attributes:
+        station: on the sum over all EVSEs; A per line conductor.
+        evses: on single EVSEs, by id.
+    """
+
+    station: tuple[Bound, ...] = ()
+    evses: Mapping[int, tuple[Bound, ...]] = {}
 
 
 class StationInfo(Value, frozen=True):

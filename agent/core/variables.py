@@ -191,6 +191,24 @@ OFFLINE_THRESHOLD = _seconds(
     60,
     "After a longer outage every connector status is told again (2.0.1).",
 )
+OFFLINE_LIMIT = Variable(
+    "SmartChargingCtrlr",
+    "OfflineLimit",
+    Kind.INTEGER,
+    "80",
+    "What an EVSE may offer at most once the CSMS is out of reach for longer than "
+    "OfflineThreshold; 0: nothing, 80: no such limit.",
+    unit="A",
+    minimum=0,
+    maximum=80,
+)
+MINIMUM_PAUSE = _seconds(
+    "SmartChargingCtrlr",
+    "MinimumPause",
+    60,
+    "Shortest time without an offer after a limit below 6 A has taken it away.",
+    maximum=3600,
+)
 RESET_RETRIES = Variable(
     "OCPPCommCtrlr",
     "ResetRetries",

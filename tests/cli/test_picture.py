@@ -130,6 +130,12 @@ def test_without_an_offer_a_limit_decides_only_if_it_is_below_the_least_offer(li
     assert sum(line.endswith("<") for line in shown) == count
 
 
+def test_an_origin_that_is_not_clear_to_everybody_is_explained():
+    limits = [{"origin": "hardware", "limit_a": 32.0}, {"origin": "share", "limit_a": 16.0}]
+    shown = lines(with_evse(limits=limits))
+    assert "16.0 A  share     its part of what the station may draw  <" in "\n".join(shown)
+
+
 def test_every_evse_is_shown():
     result = changed(evses=[{**STATUS["evses"][0], "evse_id": number} for number in (1, 2)])
     assert [line[:6] for line in lines(result) if line.startswith("EVSE")] == [

@@ -9,6 +9,7 @@ from agent.core.availability import operative_evses
 from agent.core.effects import Done, Effect, HeartbeatSent, Reply, StatusReported, Verdict
 from agent.core.events import (
     AvailabilityRequested,
+    CableChanged,
     FaultCleared,
     FaultRaised,
     LinkDown,
@@ -483,3 +484,10 @@ def test_a_status_whose_acknowledgement_the_link_took_is_told_again() -> None:
     bench.effects.clear()
     bench.connect()
     assert told(bench.effects) == [(1, 1)]
+
+
+def test_a_pause_by_a_limit_tells_its_origin() -> None:
+    bench = Bench().ready()
+    bench.charge()
+    bench.post(CableChanged(1, 5.0))
+    assert bench.told(StatusReported)[-1].status.info == "paused by limit: cable"

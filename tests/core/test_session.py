@@ -331,6 +331,7 @@ def test_a_limit_below_six_amperes_is_a_pause_of_the_evse() -> None:
     bench.post(found(5.0))
     assert states(bench)[-1] is ChargingState.SUSPENDED_EVSE
     bench.post(found(16.0))
+    bench.wait(60.0)  # the shortest pause
     assert states(bench)[-1] is ChargingState.CHARGING
 
 

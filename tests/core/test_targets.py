@@ -17,6 +17,7 @@ from agent.core.states import (
     Inputs,
     Resuming,
     Session,
+    Supply,
     Transaction,
 )
 from agent.core.targets import NOTHING, EvseTarget, Targets, evse_target
@@ -51,9 +52,8 @@ ALL = st.builds(Targets, st.dictionaries(st.integers(1, 3), ONE), st.sampled_fro
 
 def an_evse(session: Session, pilot: PilotState | None = PilotState.C, **inputs) -> Evse:
     found = EvseCapabilities(32.0, 3)
-    return Evse(
-        EvseSpec(1, 1, 16.0, 3), Inputs(pilot=pilot, capabilities=found, **inputs), session
-    )
+    heard = Inputs(pilot=pilot, capabilities=found, **inputs)
+    return Evse(EvseSpec(1, 1, 16.0, 3), heard, session, Supply(offer_ma=16_000))
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda item: type(item).__name__)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from hal.board_file import (
+    DeratingSettings,
     ModbusSerialSettings,
+    SiteSettings,
     board_template,
     check_board,
     load_board,
@@ -102,6 +104,58 @@ def test_a_file_without_mistakes_gives_its_evses_by_id_and_its_maps(tmp_path):
 )
 def test_a_mistake_is_told_with_its_line_and_what_is_allowed(tmp_path, old, new, line, says):
     mistakes = found(tmp_path, ONE.replace(old, new, 1))
+
+    assert any(one.startswith(f"{line}: ") and says in one for one in mistakes), mistakes
+
+
+SITE = """
+[site]
+max_a = 32
+sharing = "weighted"
+rotate_s = 300
+"""
+SHARED = (
+    ONE
+    + 'conductors = ["L2", "L3", "L1"]\nweight = 3\nderating = { from_c = 60, to_c = 80 }\n'
+    + SITE
+)
+
+
+def test_a_site_and_the_places_of_its_evses_are_taken_over(tmp_path):
+    path = tmp_path / "board.toml"
+    path.write_text(SHARED)
+    board = load_board(path)
+    (evse,) = board.evses
+    assert board.site == SiteSettings(32.0, 230.0, "weighted", 300.0)
+    assert (evse.conductors, evse.weight) == (("L2", "L3", "L1"), 3)
+    assert evse.derating == DeratingSettings(60.0, 80.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        (
+            "max_a = 32\nsharing",
+            "max_a = 5\nsharing",
+            16,
+            "max_a must be a number (at least 6.0",
+        ),
+        ('"weighted"', '"clever"', 17, 'must be one of "fair", "first-come", "weighted"'),
+        ('"weighted"', '"fair"', 12, 'counts only with sharing = "weighted"'),
+        ("rotate_s = 300", "rotate_s = 60", 18, "rotate_s must be a number (at least 120.0"),
+        (
+            '"L2", "L3", "L1"',
+            '"L2"',
+            11,
+            "must name 3 different conductors",
+        ),
+        ('"L2", "L3", "L1"', '"L2", "L3", "L2"', 11, "must name 3 different conductors"),
+        ('"L2"', '"N"', 11, 'must be one of "L1", "L2", "L3"'),
+        ("to_c = 80", "to_c = 60", 13, "must be more than from_c, 60"),
+    ],
+)
+def test_a_mistake_in_sharing_is_told_with_its_line(tmp_path, old, new, line, says):
+    mistakes = found(tmp_path, SHARED.replace(old, new, 1))
 
     assert any(one.startswith(f"{line}: ") and says in one for one in mistakes), mistakes
 

@@ -3,6 +3,7 @@
 from typing import TypeVar
 
 from agent.core import durable
+from agent.core.bounds import Site
 from agent.core.effects import (
     Effect,
     Forget,
@@ -75,11 +76,12 @@ class Bench:
         connectors: int = 1,
         profiles: int = 1,
         wall_s: float | None = WALL_S,
+        site: Site = Site(),  # noqa: B008 - a value
         **settings: str,
     ) -> None:
         self.specs = tuple(EvseSpec(i + 1, connectors, 32.0, 3) for i in range(evses))
         self.factory = {key.replace("__", "."): value for key, value in settings.items()}
-        self.profiles = profiles
+        self.profiles, self.site = profiles, site
         self.boot, self.now_s, self.wall_s = 0, 0.0, wall_s
         self.jitter = 0.5
         self.ids = 0
@@ -102,6 +104,7 @@ class Bench:
             specs=self.specs,
             profiles=self.profiles,
             factory=self.factory,
+            site=self.site,
         )
         self._saved: durable.Rows = durable.rows(self.station)
         self.post(PowerUp(cause))
@@ -163,7 +166,7 @@ class Bench:
         for evse_id, target in targets(station).evses.items():
             evse = station.evses[evse_id]
             least = min(limit.limit_a for limit in limits(evse))
-            assert target.offer_a == 0.0 or 6.0 <= target.offer_a <= least
+            assert target.offer_a == 0.0 or 6.0 <= target.offer_a <= least + 1e-6
             if target.energize:
                 assert evse.inputs.pilot in READY_STATES
                 assert isinstance(evse.session, Active)

@@ -23,6 +23,8 @@ from typing import Any
 from agent.bench.csms import Csms
 from agent.bench.ledger import Ledger, Transaction
 from agent.core import durable
+from agent.core.bounds import Site
+from agent.core.durable import NO_SITE
 from agent.core.effects import Effect
 from agent.core.events import DialRefusal, Event, PowerUp
 from agent.core.station import Station
@@ -145,6 +147,7 @@ class Lab:
         settings: factory values by 1.6 key or canonical name.
         knows_time: the station's own clock shows the right time at a start.
         max_a: what the hardware carries; the board file allows 32 A.
+        site: the grid connection that the EVSEs share.
         revive_s: how long the power stays away after the cutter took it; None: for ever.
 
     Attributes:
@@ -168,6 +171,7 @@ class Lab:
         revive_s: float | None = None,
         max_a: float = 32.0,
         idle_report_s: float = 5.0,
+        site: Site = NO_SITE,
     ) -> None:
         self.version, self.knows_time, self.revive_s = version, knows_time, revive_s
         self.settings = factory_settings(settings or {})
@@ -177,6 +181,7 @@ class Lab:
             DialTarget(f"memory://csms{index}", IDENTITY, VERSIONS) for index in range(profiles)
         ]
         self.specs = tuple(EvseSpec(index + 1, 1, 32.0, 3) for index in range(evses))
+        self.site = site
         self.unreachable: set[str] = set()
         self.dials: list[tuple[float, str]] = []
         self.lives, self.cuts = 0, 0
@@ -308,6 +313,7 @@ class Lab:
                 specs=self.specs,
                 profiles=len(self.profiles),
                 factory=self.settings,
+                site=self.site,
             ),
             store=self.disk,  # type: ignore[arg-type]  # it passes on what it does not know
             evses=tuple(_wired(spec, self) for spec in self.specs),

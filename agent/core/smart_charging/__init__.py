@@ -1,0 +1,1 @@
+"""From charging profiles and station-wide limits to what each EVSE may draw."""

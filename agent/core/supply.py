@@ -1,0 +1,446 @@
+"""How the offer of every EVSE moves: lowered at once, raised when there is surely room.
+
+After every event the offers are led to what all limits allow now:
+
+    lowering    at once, whoever asks for it
+    raising     not within 5 s of the last change (hardware reference 1.1), and only into room
+                that no other vehicle may still be drawing: what another one has to give up
+                counts as drawn until its meter shows that it is not, or until it has had the
+                time that a vehicle may take
+    pausing     below 6 A there is no offer; the transaction stays open, and the offer comes
+                back not sooner than the shortest pause (hardware reference 1.3)
+
+What a vehicle does not take is given to others. It is observed in windows: what it took in
+the last one, and a margin, is its demand, until it comes near to its offer again. In the same
+way its phases are learned: a conductor that it has not loaded for a window does not count for
+it, until it does. Without a fresh reading all of this is forgotten, and the vehicle counts as
+drawing its whole offer on all its phases (hardware reference 1.5, rule 3).
+
+A vehicle that draws more than it was offered, beyond the tolerance and for longer than it may
+take to follow, trips: that is a fault, until it is unplugged (hardware reference 1.3).
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from agent.core.events import Event, FaultCleared, FaultRaised, OffersChanged
+from agent.core.setpoint import may_offer, offerable_ma, own_limits
+from agent.core.smart_charging.allocation import (
+    LEAST_MA,
+    STEP_MA,
+    Claim,
+    Room,
+    Terms,
+    shares,
+    turn_ends_s,
+)
+from agent.core.states import READING_FRESH_S, Active, Evse, Habit, Supply
+from agent.core.values import Bound, Bounds, Limit, Value
+from hal.types import Fault
+
+RAISE_EVERY_S: Final = 5.0
+"""A vehicle needs this long to follow a changed duty cycle (hardware reference 1.1)."""
+
+SETTLED_S: Final = 6.0
+"""After this time a lowered vehicle draws no more than its offer: 5 s to follow, and a second
+for the way of command and reading (hardware reference 1.1: judged after 6 s at the least)."""
+
+SILENT_S: Final = 18.0
+"""A controller that is out of reach opens its contactor when its offer runs out, 12 s after
+the last renewal (hal.api, clause 5); its vehicle then has the usual time."""
+
+WINDOW_S: Final = 30.0
+"""Length of a window of observation: long enough for a vehicle that wakes up, or ramps slowly
+(hardware reference 1.1: 30 s before one that stays in state B counts as asleep)."""
+
+MARGIN_MA: Final = 1_000
+"""What a vehicle is offered above what it takes, so that it shows when it wants more."""
+
+NEAR_MA: Final = 500
+"""Nearer than this to its offer, a vehicle takes all of it. A conductor with less than this
+carries no load (hardware reference 1.3, phase switching: below 0.5 A)."""
+
+OVER_S: Final = 7.0
+OVER_PART: Final = 0.1
+OVER_MA: Final = 1_000
+"""More than 10 % and at least 1 A above the offer, for 7 s, is too much (reference 1.3)."""
+
+UNKNOWN: Final = Habit()
+"""Nothing is known of the vehicle: it may draw its whole offer on all its phases."""
+
+
+class Rules(Value, frozen=True):
+    """What configuration says about offers.
+
+    Attributes:
+        terms: how a station-wide limit is divided.
+        voltage_v: nominal, line to neutral; turns W into A.
+        pause_s: shortest time without an offer after a limit took it away.
+    """
+
+    terms: Terms = Terms()
+    voltage_v: float = 230.0
+    pause_s: float = 60.0
+
+
+class Division(Value, frozen=True):
+    """The last division of the station's room; made anew when something in it changes.
+
+    Attributes:
+        ends_s: when a turn ends that somebody waits for, monotonic seconds.
+        wake_s: when the offers have to be looked at again.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    room: Room = Room()
+    terms: Terms = Terms()
+    shares_ma: Mapping[int, int] = {}
+    ends_s: float | None = None
+    wake_s: float | None = None
+
+
+class Outcome(NamedTuple):
+    """EVSEs with their new offers, and what the blocks have to know of that."""
+
+    evses: Mapping[int, Evse]
+    division: Division
+    raised: tuple[Event, ...]
+
+
+def booted(evse: Evse, now_s: float) -> Evse:
+    """Return an EVSE of a new boot: until its controller speaks, its vehicle may draw all."""
+    return replace(evse, supply=Supply(held_ma=int(evse.spec.max_a * 1000), held_s=now_s))
+
+
+def governed(
+    evses: Mapping[int, Evse],
+    division: Division,
+    bounds: Bounds,
+    rules: Rules,
+    now_s: float,
+    *,
+    storage_ok: bool,
+) -> Outcome:
+    """Lead every offer to what is allowed now.
+
+    Args:
+        bounds: what is in force beside the hardware's own limits.
+        now_s: monotonic seconds.
+        storage_ok: the last commit reached the disk; otherwise nothing is offered.
+    """
+    after = {
+        evse_id: _watched(evse, bounds, rules, now_s, storage_ok=storage_ok)
+        for evse_id, evse in evses.items()
+    }
+    room = _room(bounds.station, rules)
+    division = _divided(division, after, room, rules, now_s)
+    left = room
+    for evse in after.values():
+        left = left.less(_worst_ma(evse), _conductors(evse))
+    is_shared = not room.is_endless
+    for evse in sorted(after.values(), key=_raised_first):
+        evse_id = evse.spec.evse_id
+        target_ma = division.shares_ma.get(evse_id, 0)
+        fits_ma = left.fits_ma(_conductors(evse))
+        reach_ma = None if fits_ma is None else _worst_ma(evse) + fits_ma
+        supply = _moved(evse.supply, target_ma, reach_ma, now_s)
+        share_ma = target_ma if is_shared and supply.asks_s is not None else None
+        if (supply, share_ma) != (evse.supply, evse.supply.share_ma):
+            after[evse_id] = replace(evse, supply=replace(supply, share_ma=share_ma))
+            more_ma = _worst_ma(after[evse_id]) - _worst_ma(evse)
+            left = left.less(more_ma, _conductors(evse))
+    for evse_id, evse in evses.items():
+        if after[evse_id].supply == evse.supply:
+            after[evse_id] = evse
+    wake_s = min(_instants(after, division, rules, now_s), default=None)
+    if wake_s != division.wake_s:
+        division = replace(division, wake_s=wake_s)
+    is_same = all(after[evse_id] is evse for evse_id, evse in evses.items())
+    return Outcome(evses if is_same else after, division, tuple(_raised(evses, after, now_s)))
+
+
+def _raised_first(evse: Evse) -> tuple[bool, float]:
+    """Who has waited longest gets the room that has become free."""
+    supply = evse.supply
+    return supply.served_s is not None, supply.asks_s or 0.0
+
+
+# --- what each vehicle does ---
+
+
+def _watched(
+    evse: Evse, bounds: Bounds, rules: Rules, now_s: float, *, storage_ok: bool
+) -> Evse:
+    """Return the EVSE with what its meter has shown, and the bounds of this instant."""
+    supply, drawn = evse.supply, drawn_ma(evse, now_s)
+    asks = may_offer(evse, storage_ok=storage_ok)
+    given = bounds.evses.get(evse.spec.evse_id, ())
+    over_s = _over_s(supply, drawn, now_s)
+    read_at = evse.inputs.reading_at
+    is_over = (
+        over_s is not None
+        and read_at is not None
+        and (
+            read_at.monotonic_s >= over_s + OVER_S  # one reading alone judges nobody
+        )
+    )
+    watched = replace(
+        supply,
+        asks_s=(now_s if supply.asks_s is None else supply.asks_s) if asks else None,
+        held_ma=_held_ma(evse, drawn, now_s),
+        habit=_habit(supply, drawn, now_s),
+        over_s=over_s,
+        is_tripped=evse.inputs.is_plugged and (supply.is_tripped or is_over),
+        excess_ma=_excess_ma(supply, drawn),
+        limits=tuple(_limit(bound, evse, rules) for bound in given),
+    )
+    return replace(evse, supply=watched)
+
+
+def drawn_ma(evse: Evse, now_s: float) -> tuple[int, ...] | None:
+    """Return what its meter shows, mA per phase, None when that is too old."""
+    inputs = evse.inputs
+    if inputs.reading is None or inputs.reading_at is None:
+        return None
+    if now_s >= inputs.reading_at.monotonic_s + READING_FRESH_S:
+        return None
+    amps = inputs.reading.current_a
+    figures = (amps.l1, amps.l2, amps.l3)[: evse.spec.phases]
+    return tuple(math.ceil(figure * 1000 - 1e-6) for figure in figures)
+
+
+def _held_ma(evse: Evse, drawn: tuple[int, ...] | None, now_s: float) -> int:
+    """Return what the vehicle may still draw under an earlier offer, 0 when that is over."""
+    supply, inputs = evse.supply, evse.inputs
+    if supply.held_ma <= supply.offer_ma:
+        return 0
+    is_silent = inputs.is_closed is None or any(
+        item.fault is Fault.COMMUNICATION_FAULT for item in inputs.faults
+    )
+    if is_silent:
+        return supply.held_ma if now_s < supply.held_s + SILENT_S else 0
+    if not supply.offer_ma and not inputs.is_closed:
+        return 0
+    if now_s < supply.held_s + SETTLED_S:
+        read_at = inputs.reading_at
+        is_read = read_at is not None and read_at.monotonic_s > supply.held_s
+        shows_less = drawn is not None and is_read and max(drawn) <= supply.offer_ma
+        return 0 if shows_less and supply.offer_ma else supply.held_ma
+    if supply.offer_ma:
+        return 0  # what it draws in spite of that is its excess
+    return supply.held_ma if drawn is None else max(drawn)  # a contactor that does not open
+
+
+def _excess_ma(supply: Supply, drawn: tuple[int, ...] | None) -> int:
+    """Return what is drawn above all that was allowed, in whole A; little of it is noise."""
+    if drawn is None:
+        return 0
+    more_ma = max(drawn) - max(supply.offer_ma, supply.held_ma)
+    return -(-more_ma // 1000) * 1000 if more_ma > NEAR_MA else 0
+
+
+def _habit(supply: Supply, drawn: tuple[int, ...] | None, now_s: float) -> Habit:
+    """Return what is known of the vehicle, a reading later."""
+    habit = supply.habit
+    if drawn is None:
+        return UNKNOWN
+    if not supply.offer_ma:
+        return habit if supply.held_ma else UNKNOWN
+    since_s = now_s if habit.since_s is None else habit.since_s
+    peaks = tuple(map(max, drawn, habit.peaks_ma or drawn))
+    takes_ma, loaded = habit.takes_ma, habit.loaded
+    near_ma = supply.offer_ma - NEAR_MA
+    if max(drawn) >= near_ma:
+        takes_ma = None
+    if loaded is not None and any(
+        current >= NEAR_MA and not is_loaded
+        for current, is_loaded in zip(drawn, loaded, strict=True)
+    ):
+        loaded = None
+    if now_s < since_s + WINDOW_S:
+        return Habit(since_s, peaks, takes_ma, loaded)
+    takes_ma = max(peaks) if max(peaks) < near_ma else None
+    if max(peaks) >= NEAR_MA:
+        loaded = tuple(current >= NEAR_MA for current in peaks)
+    return Habit(now_s, drawn, takes_ma, loaded)
+
+
+def _over_s(supply: Supply, drawn: tuple[int, ...] | None, now_s: float) -> float | None:
+    """Return since when the vehicle draws more than it may, None when it does not."""
+    if drawn is None or not supply.offer_ma:
+        return None
+    tolerance_ma = max(OVER_MA, int(supply.offer_ma * OVER_PART))
+    if max(drawn) <= supply.offer_ma + tolerance_ma:
+        return None
+    return now_s if supply.over_s is None else supply.over_s
+
+
+def _conductors(evse: Evse) -> tuple[int, ...]:
+    """Return the line conductors that its vehicle loads, or may load."""
+    wiring, loaded = evse.spec.wiring, evse.supply.habit.loaded
+    if loaded is None:
+        return wiring
+    return tuple(
+        conductor for conductor, is_loaded in zip(wiring, loaded, strict=True) if is_loaded
+    )
+
+
+def _worst_ma(evse: Evse) -> int:
+    """Return what the vehicle may be drawing per phase at this instant."""
+    supply = evse.supply
+    return max(supply.offer_ma, supply.held_ma) + supply.excess_ma
+
+
+# --- dividing ---
+
+
+def _limit(bound: Bound, evse: Evse, rules: Rules) -> Limit:
+    if bound.limit_a is not None:
+        return Limit(bound.origin, bound.limit_a)
+    power_w = bound.limit_w or 0.0
+    return Limit(bound.origin, power_w / (rules.voltage_v * evse.spec.phases))
+
+
+def _room(bounds: Sequence[Bound], rules: Rules) -> Room:
+    amps = [int(bound.limit_a * 1000 + 1e-6) for bound in bounds if bound.limit_a is not None]
+    watts = [bound.limit_w for bound in bounds if bound.limit_w is not None]
+    most_ma = min(amps, default=None)
+    total_ma = int(min(watts) * 1000 / rules.voltage_v + 1e-6) if watts else None
+    return Room((most_ma, most_ma, most_ma), total_ma)
+
+
+def _divided(
+    division: Division, evses: Mapping[int, Evse], room: Room, rules: Rules, now_s: float
+) -> Division:
+    """Return the division of what those leave who claim nothing; the same one if it holds."""
+    claims: list[Claim] = []
+    for evse in evses.values():
+        claim = _claim(evse, rules, now_s)
+        if claim is None:
+            room = room.less(_worst_ma(evse), _conductors(evse))
+        else:
+            claims.append(claim)
+    found = (tuple(claims), room, rules.terms)
+    is_over = division.ends_s is not None and now_s >= division.ends_s
+    if found == (division.claims, division.room, division.terms) and not is_over:
+        return division
+    return Division(
+        *found,
+        shares_ma=shares(claims, room, rules.terms, now_s),
+        ends_s=turn_ends_s(claims, rules.terms, now_s),
+    )
+
+
+def _claim(evse: Evse, rules: Rules, now_s: float) -> Claim | None:
+    """Return what an EVSE could use, None while it can use nothing."""
+    supply, session = evse.supply, evse.session
+    if supply.asks_s is None or not isinstance(session, Active):
+        return None
+    cap_ma = min(offerable_ma(limit.limit_a) for limit in own_limits(evse))
+    if supply.excess_ma:
+        cap_ma = min(cap_ma, supply.offer_ma)  # it takes more already
+    if not cap_ma or now_s < _resumes_s(supply, rules):
+        return None
+    takes_ma, demand_ma = supply.habit.takes_ma, cap_ma
+    if takes_ma is not None:
+        wished_ma = -(-(takes_ma + MARGIN_MA) // STEP_MA) * STEP_MA
+        demand_ma = min(max(LEAST_MA, wished_ma), cap_ma)
+    return Claim(
+        evse_id=evse.spec.evse_id,
+        conductors=_conductors(evse),
+        cap_ma=cap_ma,
+        demand_ma=demand_ma,
+        came_s=session.transaction.offered_since.monotonic_s,
+        served_s=supply.served_s,
+        waits_s=supply.asks_s,
+        is_sated=takes_ma is not None and takes_ma < NEAR_MA,
+        weight=evse.spec.weight,
+        drawn_ma=_worst_ma(evse) if supply.excess_ma else 0,
+    )
+
+
+def _resumes_s(supply: Supply, rules: Rules) -> float:
+    return -math.inf if supply.paused_s is None else supply.paused_s + rules.pause_s
+
+
+# --- moving ---
+
+
+def _moved(supply: Supply, target_ma: int, reach_ma: int | None, now_s: float) -> Supply:
+    """Return the supply after one move towards its target.
+
+    Args:
+        target_ma: what it may offer, 0 or at least 6 A.
+        reach_ma: what it may offer while others still draw; None for anything.
+    """
+    offer_ma = supply.offer_ma
+    if supply.asks_s is None and supply.paused_s is not None:
+        supply = replace(supply, paused_s=None)
+    if target_ma < offer_ma:
+        is_pause = target_ma == 0 and supply.asks_s is not None
+        return replace(
+            supply,
+            offer_ma=target_ma,
+            moved_s=now_s,
+            held_ma=max(offer_ma, supply.held_ma),
+            held_s=now_s,
+            over_s=None,
+            paused_s=now_s if is_pause else None,
+            served_s=supply.served_s if target_ma else None,
+            asks_s=now_s if is_pause else supply.asks_s,
+        )
+    if target_ma == offer_ma or (offer_ma and now_s < supply.moved_s + RAISE_EVERY_S):
+        return supply
+    if reach_ma is not None:
+        target_ma = min(target_ma, reach_ma // STEP_MA * STEP_MA)
+    if target_ma <= offer_ma or target_ma < LEAST_MA:
+        return supply
+    return replace(
+        supply,
+        offer_ma=target_ma,
+        moved_s=now_s,
+        paused_s=None,
+        served_s=now_s if supply.served_s is None else supply.served_s,
+        habit=replace(supply.habit, since_s=None, peaks_ma=()),
+    )
+
+
+def _raised(
+    before: Mapping[int, Evse], after: Mapping[int, Evse], now_s: float
+) -> Iterator[Event]:
+    """Yield what the blocks have to know."""
+    for evse_id, evse in after.items():
+        is_tripped = evse.supply.is_tripped
+        if is_tripped is before[evse_id].supply.is_tripped:
+            continue
+        if is_tripped:
+            drawn = drawn_ma(evse, now_s) or (0,)
+            text = f"draws {max(drawn) / 1000:g} A, offered {evse.supply.offer_ma / 1000:g} A"
+            yield FaultRaised(evse_id, Fault.OVER_CURRENT, text)
+        else:
+            yield FaultCleared(evse_id, Fault.OVER_CURRENT)
+    if any(
+        evse.supply.offer_ma != before[evse_id].supply.offer_ma
+        or evse.supply.share_ma != before[evse_id].supply.share_ma
+        for evse_id, evse in after.items()
+    ):
+        yield OffersChanged()
+
+
+def _instants(
+    evses: Mapping[int, Evse], division: Division, rules: Rules, now_s: float
+) -> Iterator[float]:
+    """Yield when the offers have to be looked at again; only instants to come."""
+    found = [] if division.ends_s is None else [division.ends_s]
+    for evse in evses.values():
+        supply, inputs = evse.supply, evse.inputs
+        if supply.asks_s is not None:
+            found += (supply.moved_s + RAISE_EVERY_S, _resumes_s(supply, rules))
+        if supply.held_ma:
+            found += (supply.held_s + SETTLED_S, supply.held_s + SILENT_S)
+        if supply.habit != UNKNOWN and inputs.reading_at is not None:
+            found.append(inputs.reading_at.monotonic_s + READING_FRESH_S)
+    return (instant for instant in found if instant > now_s)
