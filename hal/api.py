@@ -33,6 +33,9 @@ class EvseListener(Protocol):
     def cable_changed(self, ampacity_a: float | None) -> None:
         """Take the cable's rating in A; None when no cable is plugged or it is fixed."""
 
+    def temperature_read(self, temperature_c: float) -> None:
+        """Take what the hottest sensor of plug, contactor and board shows, on every change."""
+
     def meter_read(self, reading: MeterReading) -> None:
         """Take a plausible reading; at least every 5 s while the meter is well."""
 

@@ -84,6 +84,13 @@ class CableChanged(Value, frozen=True):
     ampacity_a: float | None
 
 
+class TemperatureRead(Value, frozen=True):
+    """What the hottest sensor of an EVSE shows, °C."""
+
+    evse_id: int
+    temperature_c: float
+
+
 class MeterRead(Value, frozen=True):
     """A plausible reading."""
 
@@ -588,6 +595,7 @@ Event = (
     | PilotChanged
     | OutletChanged
     | CableChanged
+    | TemperatureRead
     | MeterRead
     | MeterFailed
     | FaultRaised

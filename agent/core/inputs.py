@@ -13,10 +13,14 @@ from agent.core.events import (
     OutletChanged,
     PilotChanged,
     PowerUp,
+    TemperatureRead,
 )
 from agent.core.states import ActiveFault, Inputs
 from agent.core.values import Stamp
 from hal.types import PLUGGED_STATES, PilotState
+
+COOLER_C = 3.0
+"""Hysteresis of derating in K (hardware reference 1.3)."""
 
 
 def step(inputs: Inputs, event: Event, now: Stamp) -> Inputs:
@@ -38,6 +42,9 @@ def step(inputs: Inputs, event: Event, now: Stamp) -> Inputs:
             return (
                 inputs if ampacity_a == inputs.cable_a else replace(inputs, cable_a=ampacity_a)
             )
+        case TemperatureRead(temperature_c=temperature_c):
+            heat_c = _heat_c(inputs.heat_c, temperature_c)
+            return inputs if heat_c == inputs.heat_c else replace(inputs, heat_c=heat_c)
         case FaultRaised(fault=fault, info=info):
             if any(item.fault is fault for item in inputs.faults):
                 return inputs
@@ -49,6 +56,13 @@ def step(inputs: Inputs, event: Event, now: Stamp) -> Inputs:
             return replace(inputs, capabilities=capabilities)
         case _:
             return inputs
+
+
+def _heat_c(heat_c: float | None, temperature_c: float) -> float:
+    """Return the heat that counts: it falls `COOLER_C` behind what the sensor shows."""
+    if heat_c is None:
+        return temperature_c
+    return max(temperature_c, min(heat_c, temperature_c + COOLER_C))
 
 
 def _piloted(inputs: Inputs, event: PilotChanged, now: Stamp) -> Inputs:

@@ -27,6 +27,7 @@ from agent.core.events import (
     MeterRead,
     OutletChanged,
     PilotChanged,
+    TemperatureRead,
     TokenPresented,
 )
 from agent.core.targets import NOTHING, EvseTarget, Targets
@@ -104,6 +105,9 @@ class Reporter(EvseListener):
 
     def cable_changed(self, ampacity_a: float | None) -> None:
         self._post(CableChanged(self._evse_id, ampacity_a))
+
+    def temperature_read(self, temperature_c: float) -> None:
+        self._post(TemperatureRead(self._evse_id, temperature_c))
 
     def meter_read(self, reading: MeterReading) -> None:
         self._post(MeterRead(self._evse_id, reading))

@@ -36,6 +36,9 @@ CONTACTOR_S = 0.05
 MAX_DRAW_A = 100.0
 """The most that a disobedient vehicle can be made to draw, A per phase."""
 
+TEMPERATURES_C = (-50.0, 150.0)
+"""What a bench may let the temperature sensor show; it has none before."""
+
 _PWM_STEP_MA = 100  # the finest step a duty cycle of 0.17 % makes
 
 HARMLESS_FAULTS = frozenset(
@@ -92,6 +95,7 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         self._outlet_closed = False
         self._locked = False
         self._forced_ma: int | None = None
+        self._temperature_c: float | None = None
         self._faults: dict[Fault, str] = {}
         self._told_faults: set[Fault] = set()
         self._expiry = _Timer(self.make_safe)
@@ -251,13 +255,17 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
 
         Args:
             point: `voltage_l1` to `voltage_l3` in V (0 to 500), `frequency` in Hz (0 to 100),
-                `energy_import` in Wh (0 to 1e12; an exchanged meter), or `draw` in A per
-                phase (0 to 100): a vehicle that draws this whatever it is offered.
+                `energy_import` in Wh (0 to 1e12; an exchanged meter), `temperature` in °C
+                (-50 to 150) of the hottest sensor, or `draw` in A per phase (0 to 100): a
+                vehicle that draws this whatever it is offered.
             value: None only for `draw`: back to obeying the offer.
 
         Raises:
             SimRefused: no such point, or the value is out of range.
         """
+        if point == "temperature":
+            self._heat(value)
+            return
         if point != "draw":
             self._register.set(point, value, _now_us())
         elif value is None:
@@ -270,6 +278,13 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
             )
         self._flow()
         self._report_meter()
+
+    def _heat(self, value: float | None) -> None:
+        low, high = TEMPERATURES_C
+        if value is None or not low <= value <= high:
+            raise SimRefused(f"temperature = {value}: {low:g} to {high:g} °C can be set")
+        self._temperature_c = value
+        self._report_temperature()
 
     # What the bench and the simulator process look at
 
@@ -410,6 +425,7 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         self._report_pilot()
         self._report_outlet()
         self._report_cable()
+        self._report_temperature()
 
     def _report_faults(self) -> None:
         """Tell what has come and gone; a silent controller is only known to be silent."""
@@ -445,6 +461,11 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         if self._listener is not None and not self._is_silent:
             cable = None if self._capabilities.is_tethered else self._vehicle
             self._listener.cable_changed(cable.ampacity_a if cable else None)
+
+    def _report_temperature(self) -> None:
+        if self._listener is None or self._is_silent or self._temperature_c is None:
+            return
+        self._listener.temperature_read(self._temperature_c)
 
     def _report_meter(self) -> None:
         if self._listener is None:

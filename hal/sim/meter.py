@@ -55,7 +55,9 @@ class Register:
             SimRefused: no such point, or the value is out of its range; nothing changed.
         """
         if point not in RANGES:
-            raise SimRefused(f"point {point!r}: there are {', '.join(RANGES)} and draw")
+            raise SimRefused(
+                f"point {point!r}: there are {', '.join(RANGES)}, temperature, draw"
+            )
         low, high = RANGES[point]
         if value is None or not low <= value <= high:
             raise SimRefused(f"{point} = {value}: {low:g} to {high:g} can be set")

@@ -357,6 +357,8 @@ class RemoteController(EvseController):
                 listener.outlet_changed(closed=report.closed)
             case wire.Cable():
                 listener.cable_changed(report.ampacity_a)
+            case wire.Temperature():
+                listener.temperature_read(report.temperature_c)
             case wire.Detected():
                 listener.detected(report.capabilities)
             case wire.Faults():

@@ -155,6 +155,10 @@ class Unit(EvseListener):
         """Pass it on."""
         self._level(wire.Cable(ampacity_a))
 
+    def temperature_read(self, temperature_c: float) -> None:
+        """Pass it on."""
+        self._level(wire.Temperature(temperature_c))
+
     def meter_read(self, reading: MeterReading) -> None:
         """Ignore it: the meter is asked over Modbus."""
 

@@ -208,6 +208,12 @@ class Cable(Value, frozen=True, tag="cable", tag_field="kind"):
     ampacity_a: float | None
 
 
+class Temperature(Value, frozen=True, tag="temperature", tag_field="kind"):
+    """What the hottest sensor shows."""
+
+    temperature_c: float
+
+
 class Faults(Value, frozen=True, tag="faults", tag_field="kind"):
     """Everything that is broken now, with a text for people."""
 
@@ -226,7 +232,7 @@ class Presented(Value, frozen=True, tag="token", tag_field="kind"):
     id_token: IdToken
 
 
-Report: TypeAlias = Pilot | Outlet | Cable | Faults | Detected | Presented
+Report: TypeAlias = Pilot | Outlet | Cable | Temperature | Faults | Detected | Presented
 
 
 class Reported(Value, frozen=True):

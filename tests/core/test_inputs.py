@@ -13,6 +13,7 @@ from agent.core.events import (
     OutletChanged,
     PilotChanged,
     PowerUp,
+    TemperatureRead,
 )
 from agent.core.inputs import step
 from agent.core.states import ActiveFault, Inputs
@@ -31,6 +32,7 @@ THEN, NOW = Stamp(1, 10.0), Stamp(1, 20.0)
         PilotChanged(1, PilotState.E),
         OutletChanged(1, closed=True),
         CableChanged(1, 20.0),
+        TemperatureRead(1, 65.0),
         MeterFailed(1, "silent"),
         FaultRaised(1, Fault.OVER_CURRENT, "47 A"),
     ],
@@ -112,3 +114,11 @@ def test_faults_stand_in_order_until_they_are_cleared() -> None:
 def test_hardware_that_is_found_says_what_it_can() -> None:
     found = EvseCapabilities(16.0, 1)
     assert step(Inputs(), EvseDetected(1, found), NOW).capabilities is found
+
+
+def test_heat_follows_the_sensor_upwards_at_once_and_downwards_three_kelvin_behind() -> None:
+    inputs, seen = Inputs(), []
+    for temperature_c in (60.0, 65.0, 64.0, 62.0, 61.0, 50.0, 52.0, 55.0):
+        inputs = step(inputs, TemperatureRead(1, temperature_c), NOW)
+        seen.append(inputs.heat_c)
+    assert seen == [60.0, 65.0, 65.0, 65.0, 64.0, 53.0, 53.0, 55.0]

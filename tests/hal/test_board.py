@@ -54,6 +54,9 @@ def test_a_simulated_board_charges_a_vehicle_from_plug_to_meter():
             await recorder.until(lambda now: now.pilot is PilotState.A)
             await hardware.simulator.call("sim.plug", {"evse_id": 1, "vehicle": vehicle})
             await recorder.until(lambda now: now.cable_a == 20.0)
+            heat = {"device": "evse-1", "point": "temperature", "value": 41.5}
+            await hardware.simulator.call("sim.set", heat)
+            await recorder.until(lambda now: now.temperature_c == 41.5)
             while not recorder.tokens:
                 await hardware.simulator.call("sim.token", {"id_token": "04AB"})
             assert recorder.tokens[0] == IdToken("04AB")

@@ -561,6 +561,23 @@ def test_a_set_voltage_is_reported():
     run(main())
 
 
+def test_a_temperature_is_reported_at_once_and_again_after_a_restart():
+    async def main():
+        evse = SimulatedEvse()
+        async with served(evse) as recorder:
+            await recorder.until(lambda now: now.pilot is not None)
+            assert recorder.temperature_c is None
+            evse.set("temperature", 65.0)
+            assert recorder.temperature_c == 65.0
+            for value in (None, 151.0):
+                with pytest.raises(SimRefused, match="-50 to 150 °C"):
+                    evse.set("temperature", value)
+        async with served(evse) as recorder:
+            await recorder.until(lambda now: now.temperature_c == 65.0)
+
+    run(main())
+
+
 def test_the_ceiling_holds_whatever_happens_within_its_time():
     async def main():
         async with charging_evse(QUICK, offer_a=6.0) as (evse, _):

@@ -228,3 +228,38 @@ def test_without_a_meter_no_session_begins(version: str) -> None:
         assert not lab.evse().outlet_closed
 
     assert not run(Lab(version), story).bills
+
+
+def test_heat_lowers_the_offer_and_ends_in_a_pause(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.evse().set("temperature", 70.0)
+        await asyncio.sleep(1)
+        assert lab.evse().offer_a == 19.0
+        lab.evse().set("temperature", 81.0)
+        await lab.until(lambda: lab.connector() == "SuspendedEVSE")
+        lab.evse().set("temperature", 76.0)
+        await asyncio.sleep(60)
+        assert lab.evse().offer_a == 7.3  # 3 K behind: as if it had 79 °C
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version, derates_c=(60.0, 80.0)), story))
+
+
+def test_a_vehicle_that_draws_too_much_is_stopped_with_the_reason(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab, ampacity_a=16.0)
+        lab.evse().set("draw", 20.0)
+        await lab.until(lambda: lab.connector() == "Faulted", limit_s=12)
+        await asyncio.sleep(60)
+        assert not lab.evse().outlet_closed
+        assert lab.connector() == "Faulted"
+        lab.unplug()
+        await lab.until(lambda: lab.connector() == "Available")
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    check_bills(lab)
+    expected = "Other" if version == "ocpp1.6" else "OvercurrentFault"
+    assert lab.bills[0].reason == expected

@@ -34,6 +34,7 @@ class Recorder(EvseListener):
         self.connector_id: int | None = None
         self.outlet_closed: bool | None = None
         self.cable_a: float | None = None
+        self.temperature_c: float | None = None
         self.faults: set[Fault] = set()
         self.readings: deque[MeterReading] = deque(maxlen=10_000)
         self.tokens: list[IdToken] = []
@@ -52,6 +53,10 @@ class Recorder(EvseListener):
     def cable_changed(self, ampacity_a: float | None) -> None:
         self.cable_a = ampacity_a
         self._note("cable", ampacity_a)
+
+    def temperature_read(self, temperature_c: float) -> None:
+        self.temperature_c = temperature_c
+        self._note("temperature", temperature_c)
 
     def meter_read(self, reading: MeterReading) -> None:
         self.readings.append(reading)

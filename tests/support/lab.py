@@ -148,6 +148,7 @@ class Lab:
         knows_time: the station's own clock shows the right time at a start.
         max_a: what the hardware carries; the board file allows 32 A.
         site: the grid connection that the EVSEs share.
+        derates_c: see `EvseSpec`.
         revive_s: how long the power stays away after the cutter took it; None: for ever.
 
     Attributes:
@@ -172,6 +173,7 @@ class Lab:
         max_a: float = 32.0,
         idle_report_s: float = 5.0,
         site: Site = NO_SITE,
+        derates_c: tuple[float, float] | None = None,
     ) -> None:
         self.version, self.knows_time, self.revive_s = version, knows_time, revive_s
         self.settings = factory_settings(settings or {})
@@ -180,7 +182,9 @@ class Lab:
         self.profiles = [
             DialTarget(f"memory://csms{index}", IDENTITY, VERSIONS) for index in range(profiles)
         ]
-        self.specs = tuple(EvseSpec(index + 1, 1, 32.0, 3) for index in range(evses))
+        self.specs = tuple(
+            EvseSpec(index + 1, 1, 32.0, 3, derates_c=derates_c) for index in range(evses)
+        )
         self.site = site
         self.unreachable: set[str] = set()
         self.dials: list[tuple[float, str]] = []
