@@ -62,6 +62,7 @@ from agent.core.events import (
     StatusAcknowledged,
     StorageFailed,
     StorageRecovered,
+    TemperatureRead,
     TokenPresented,
     TransactionAcknowledged,
     TriggerKind,
@@ -144,6 +145,7 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
     ),
     OutletChanged: st.builds(OutletChanged, EVSES, st.booleans()),
     CableChanged: st.builds(CableChanged, EVSES, st.sampled_from((None, 3.0, 13.0, 63.0))),
+    TemperatureRead: st.builds(TemperatureRead, EVSES, st.sampled_from((20.0, 70.0, 90.0))),
     MeterRead: st.builds(
         MeterRead, EVSES, st.builds(reading, st.floats(0, 1e6), st.floats(0, 22e3))
     ),
