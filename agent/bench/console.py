@@ -9,6 +9,7 @@ import asyncio
 import os
 import shlex
 import signal
+import ssl
 import stat
 import sys
 from collections import deque
@@ -23,7 +24,7 @@ from agent.bench.csms import CLERKS, Csms
 from agent.bench.desk import SettingError
 from agent.bench.keeper import LedgerError, LedgerFile, wall_s
 from agent.bench.ledger import Ledger
-from agent.bench.listener import listen
+from agent.bench.listener import listen, server_tls
 from agent.bench.script import Refusal, Verdict
 from agent.bench.session import CsmsError
 
@@ -65,6 +66,9 @@ def main(
     password: str | None = None,
     as_json: bool = False,
     ledger_file: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    client_roots: Path | None = None,
 ) -> int:
     """Serve until interrupted; return the exit code.
 
@@ -74,6 +78,8 @@ def main(
         password: asked of every station; None: none is.
         as_json: print events as JSON lines instead of sentences.
         ledger_file: read at the start if it exists, written on every change.
+        certificate, key, client_roots: see `agent.bench.listener.server_tls`; without the
+            first it listens for ws.
     """
     unknown = [name for name in protocols if name not in CLERKS]
     if unknown or not protocols:
@@ -86,26 +92,39 @@ def main(
     if file is None:
         # Stations may still hold numbers that an earlier run gave out: do not use them again.
         ledger.next_number = int(wall_s()) % _NUMBERS
+    try:
+        tls = server_tls(certificate, key, client_roots) if certificate else None
+    except OSError as error:
+        return _failed(f"cannot use {certificate}, its key or the client roots: {error}")
     csms = Csms(now=wall_s, ledger=ledger)
     csms.behaviour.subprotocols = tuple(protocols)
     csms.behaviour.password = password
     csms.watch(lambda event: _print(show.json_line(event) if as_json else show.line(event)))
     try:
-        return asyncio.run(_served(csms, file, host, port, quiet=as_json))
+        return asyncio.run(_served(csms, file, host, port, tls, quiet=as_json))
     except OSError as error:
         return _failed(f"cannot listen on {host}:{port}: {error.strerror or error}")
 
 
 async def _served(
-    csms: Csms, file: LedgerFile | None, host: str, port: int, *, quiet: bool
+    csms: Csms,
+    file: LedgerFile | None,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    *,
+    quiet: bool,
 ) -> int:
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end.set)
-    listener = await listen(csms, host, port)
+    listener = await listen(csms, host, port, tls=tls)
     if not quiet:
-        _print(f"listening on ws://{host}:{listener.port}/IDENTITY; Ctrl-C ends, help helps")
+        scheme = "wss" if tls else "ws"
+        _print(
+            f"listening on {scheme}://{host}:{listener.port}/IDENTITY; Ctrl-C ends, help helps"
+        )
     console = Console(csms, _print)
     async with asyncio.TaskGroup() as tasks:
         helpers = [tasks.create_task(console.run())]

@@ -9,8 +9,10 @@ script wants, and a link without subprotocol that is closed at once when none is
 import base64
 import binascii
 import hmac
+import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -51,11 +53,39 @@ class Listener:
         await self._server.wait_closed()
 
 
-async def listen(csms: Csms, host: str = "127.0.0.1", port: int = 0) -> Listener:
+def server_tls(
+    certificate: Path, key: Path | None = None, client_roots: Path | None = None
+) -> ssl.SSLContext:
+    """Return what a CSMS needs for security profiles 2 and 3.
+
+    Args:
+        certificate: PEM of the server's certificate and its chain.
+        key: PEM of its key; None: it is in the same file.
+        client_roots: PEM of the roots of stations' certificates, which are demanded then
+            (profile 3). Where the file holds revocation lists, they are heeded.
+
+    Raises:
+        OSError: a file cannot be read, or does not hold what it should.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    if client_roots is not None:
+        context.load_verify_locations(client_roots)
+        context.verify_mode = ssl.CERT_REQUIRED
+        if context.cert_store_stats()["crl"]:
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return context
+
+
+async def listen(
+    csms: Csms, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+) -> Listener:
     """Listen for stations.
 
     Args:
         port: 0 takes any free one.
+        tls: for wss, see `server_tls`; None: ws.
 
     Raises:
         OSError: the address cannot be used.
@@ -73,6 +103,7 @@ async def listen(csms: Csms, host: str = "127.0.0.1", port: int = 0) -> Listener
         ping_interval=None,
         close_timeout=CLOSE_TIMEOUT_S,
         max_size=LONGEST_FRAME,
+        ssl=tls,
     )
     return Listener(csms, server)
 
@@ -97,6 +128,9 @@ class _Door:
             header = request.headers.get("Authorization", "")
             if not _is_authorized(header, identity, wanted):
                 return self._refused(connection, identity, HTTPStatus.UNAUTHORIZED)
+        name = behaviour.client_name
+        if name is not None and name not in _common_names(connection):
+            return self._refused(connection, identity, HTTPStatus.FORBIDDEN)
         return None
 
     def chosen(self, _: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -135,7 +169,7 @@ class _SocketLink:
 
     def __init__(self, connection: ServerConnection, subprotocol: str, url: str) -> None:
         self._connection = connection
-        self.subprotocol, self.url = subprotocol, url
+        self.subprotocol, self.url, self.root = subprotocol, url, ""
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -160,6 +194,14 @@ class _SocketLink:
 def identity_of(path: str) -> str:
     """Return the identity that the path of an upgrade names; "" when it names none."""
     return unquote(urlsplit(path).path.rpartition("/")[2])
+
+
+def _common_names(connection: ServerConnection) -> list[str]:
+    """Return the common names in the certificate that a station has shown."""
+    session = connection.transport.get_extra_info("ssl_object")
+    certificate = (session and session.getpeercert()) or {}
+    parts = [pair for part in certificate.get("subject", ()) for pair in part]
+    return [value for kind, value in parts if kind == "commonName"]
 
 
 def _is_authorized(header: str, identity: str, password: bytes) -> bool:

@@ -98,6 +98,8 @@ class Behaviour:
         clock_offset_s: how far the CSMS's clock is ahead.
         subprotocols: what it speaks, the preferred one first (real sockets only).
         password: Basic authentication is asked for, with the identity as user; None: not.
+        client_name: common name that a station's certificate has to have (security profile 3:
+            its serial number); None: any.
         http_status: every handshake is refused with this status; None: not (real sockets).
         closes_at_once: a link is closed as soon as it is there.
     """
@@ -109,6 +111,7 @@ class Behaviour:
         self.clock_offset_s = 0.0
         self.subprotocols: tuple[str, ...] = ("ocpp2.0.1", "ocpp1.6")
         self.password: str | bytes | None = None
+        self.client_name: str | None = None
         self.http_status: int | None = None
         self.closes_at_once = False
         self._rules: list[_Rule] = []

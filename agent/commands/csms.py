@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.bench import console
-from agent.commands.invocation import whole_number
+from agent.commands.invocation import UsageError, whole_number
 
 VERSIONS: Final = {name.removeprefix("ocpp"): name for name in console.PROTOCOLS}
 _port = whole_number(0, 65_535)
@@ -43,11 +43,32 @@ def declare(parser: argparse.ArgumentParser, _: argparse.ArgumentParser) -> None
     parser.add_argument(
         "--ledger", type=Path, metavar="FILE", help="go on with this ledger, and keep it there"
     )
+    parser.add_argument(
+        "--certificate",
+        type=Path,
+        metavar="PEM",
+        help="serve wss (security profile 2) with this certificate and its chain",
+    )
+    parser.add_argument(
+        "--key", type=Path, metavar="PEM", help="its key (default: in the same file)"
+    )
+    parser.add_argument(
+        "--client-roots",
+        type=Path,
+        metavar="PEM",
+        help="demand a certificate from these roots of every station (security profile 3)",
+    )
     parser.add_argument("--json", action="store_true", help="each event as a line of JSON")
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted.
+
+    Raises:
+        UsageError: options that do not go together.
+    """
+    if args.certificate is None and (args.key or args.client_roots):
+        raise UsageError("pilotwire csms: --key and --client-roots go with --certificate")
     protocols = [VERSIONS[version] for version in args.ocpp or VERSIONS]
     return console.main(
         host=args.host,
@@ -56,4 +77,7 @@ def execute(args: argparse.Namespace) -> int:
         password=args.password,
         as_json=args.json,
         ledger_file=args.ledger,
+        certificate=args.certificate,
+        key=args.key,
+        client_roots=args.client_roots,
     )

@@ -94,7 +94,9 @@ _RESETS: Final = frozenset(
         BootReason.WATCHDOG,
     }
 )
-_SECURITY_SETTINGS: Final = frozenset({variables.DISABLE_SECURITY_EVENTS.name})
+_SECURITY_SETTINGS: Final = frozenset(
+    {variables.ALLOW_WILDCARDS.name, variables.DISABLE_SECURITY_EVENTS.name}
+)
 
 
 class Security(Value, frozen=True):

@@ -471,6 +471,13 @@ def _derived(
     )
 
 
+ALLOW_WILDCARDS = _flag(
+    "SecurityCtrlr",
+    "AllowCSMSTLSWildcards",
+    False,
+    "A CSMS's certificate may name its host by a wildcard; with 1.6 alone it always may.",
+    key="AllowCSMSTLSWildcards",
+)
 DISABLE_SECURITY_EVENTS = _flag(
     "SecurityCtrlr",
     "DisableSecurityEventNotifications",

@@ -16,6 +16,7 @@ from agent.core.effects import CloseLink, DataTransferSent, Effect, Message, Rec
 from agent.core.events import DialFailed, Event, LinkDown, LinkUp
 from agent.core.station import Station
 from agent.ocpp.adapter import Adapter
+from agent.runtime import credentials
 from agent.runtime.clock import World
 from agent.runtime.conversation import Conversation, Inbox, ReadRecord, Sent, WireObserver
 from agent.runtime.requests import Requests
@@ -126,7 +127,8 @@ class CsmsLink:
 
     async def _dialed(self, profile: int) -> Link | None:
         """Dial once; a link that nobody wants any more when it comes is closed by the core."""
-        target = self._profiles[profile]
+        now = self._world.env().now
+        target = credentials.presented(self._profiles[profile], self._station, now)
         interval = self._ping_interval_s()
         low, high = PING_TIMEOUT_BOUNDS_S
         try:

@@ -49,6 +49,18 @@ class DialError(TransportError):
         self.retry_after_s = retry_after_s
 
 
+class TrustedTime(Value, frozen=True):
+    """What the station knows of the time when the system clock is not to be trusted.
+
+    Attributes:
+        at_s: UTC seconds.
+        is_known: False: it is later than that, and nobody knows by how much.
+    """
+
+    at_s: float
+    is_known: bool
+
+
 class DialTarget(Value, frozen=True):
     """Whom to call, and as whom.
 
@@ -58,11 +70,13 @@ class DialTarget(Value, frozen=True):
         protocols: subprotocols in order of preference, such as "ocpp2.0.1", "ocpp1.6".
         security_profile: 0 to 3 (OCPP 1.6 security whitepaper, 2.0.1 A00).
         password: as bytes, profiles 1 and 2.
-        roots: PEM files of trusted roots; empty means the system's.
+        roots: PEM files of trusted roots; without any, no server is trusted.
         certificate, key: PEM files of the station's certificate (with its chain) and key,
             profile 3.
         strict_subprotocol: False also puts up with a CSMS that forgets to name the
             subprotocol, or writes it in another case.
+        allow_wildcards: a server's certificate may name its host by a wildcard.
+        time: for validity dates; None: the system clock is right.
     """
 
     url: str
@@ -74,6 +88,8 @@ class DialTarget(Value, frozen=True):
     certificate: Path | None = None
     key: Path | None = None
     strict_subprotocol: bool = True
+    allow_wildcards: bool = False
+    time: TrustedTime | None = None
 
     def __repr__(self) -> str:
         """Return a text for logs, without the password and without what the query holds."""
@@ -91,6 +107,10 @@ class Link(Protocol):
     @property
     def url(self) -> str:
         """Return the address that answered, without a query."""
+
+    @property
+    def root(self) -> str:
+        """Return the fingerprint of the root that vouches for the CSMS, "" without TLS."""
 
     async def send(self, frame: bytes) -> None:
         """Send one frame of UTF-8 text; returns when it is handed to the socket.

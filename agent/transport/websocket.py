@@ -17,6 +17,7 @@ import logging
 import ssl
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import ModuleType
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -25,12 +26,14 @@ from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import (
     ConnectionClosed,
+    InvalidMessage,
     InvalidStatus,
     NegotiationError,
     WebSocketException,
 )
 from websockets.frames import CloseCode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -63,6 +66,9 @@ LONGEST_REASON: Final = 200
 _LONGEST_CLOSE_REASON: Final = 123  # bytes, RFC 6455 5.5
 _STAGGER_S: Final = 0.25  # between addresses of one name, RFC 8305 5
 _TLS_PROFILE: Final = 2
+_CERTIFICATE_PROFILE: Final = 3
+_HTTPS_PORT: Final = 443
+_DIAGNOSIS_S: Final = 5.0
 _BASIC_PROFILES: Final = frozenset({1, 2})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SCHEMES: Final = {"ws": 0, "http": 0, "wss": 1, "https": 1}
@@ -104,6 +110,9 @@ class WebSocketDialer:
             self._link = WebSocketLink(
                 connection, subprotocol, url, ping_interval_s, ping_timeout_s
             )
+            session = connection.transport.get_extra_info("ssl_object")
+            if session is not None:
+                self._link.root = _tls_module().root_of(session)
             return self._link
 
     async def _connected(self, target: DialTarget) -> tuple["_Connection", str]:
@@ -122,6 +131,10 @@ class WebSocketDialer:
         except TimeoutError as error:
             reason = str(error) or f"no connection within {OPEN_TIMEOUT_S:g} s"
             raise DialError(DialRefusal.UNREACHABLE, reason) from error
+        except ssl.SSLError as error:
+            raise await _untrusted(error, target) from error
+        except ConnectionError as error:
+            raise await _hung_up(error, target) from error
         except (OSError, ValueError, WebSocketException) as error:
             causes = (str(error) or type(error).__name__, str(error.__cause__ or ""))
             reason = _cut(": ".join(filter(None, causes)))
@@ -150,16 +163,75 @@ class WebSocketDialer:
         )
         try:
             await connection.handshake(_headers(target), f"pilotwire/{__version__}")
-        except BaseException:
-            connection.transport.abort()
+        except InvalidMessage as error:
+            # With TLS 1.3 a server judges our certificate when our part is over.
+            if isinstance(connection.lost_because, ssl.SSLError):
+                raise connection.lost_because from error
+            if target.security_profile == _CERTIFICATE_PROFILE and connection.is_unheard:
+                reason = "the server hung up after it saw the station's certificate"
+                raise DialError(DialRefusal.CREDENTIALS, reason) from error
             raise
+        finally:
+            if connection.protocol.state is not State.OPEN:
+                connection.transport.abort()
         return connection, url.partition("?")[0]
 
 
-async def _tls(target: DialTarget, host: str) -> ssl.SSLContext:
-    from agent.transport import tls  # noqa: PLC0415  # a station on ws:// never needs it
+def _tls_module() -> ModuleType:
+    """Return our TLS: a station on ws:// never needs it."""
+    from agent.transport import tls  # noqa: PLC0415
 
-    return await asyncio.to_thread(tls.client_context, target, host)
+    return tls
+
+
+async def _tls(target: DialTarget, host: str) -> ssl.SSLContext:
+    return await asyncio.to_thread(_tls_module().client_context, target, host)
+
+
+async def _untrusted(error: ssl.SSLError, target: DialTarget) -> DialError:
+    refusal = _tls_module().refusal_of(error)
+    if refusal is not DialRefusal.UNREACHABLE:
+        return DialError(refusal, _cut(str(error)))
+    found = await _hung_up(error, target)
+    is_common = found.refusal is DialRefusal.UNREACHABLE
+    if is_common and target.security_profile < _CERTIFICATE_PROFILE and _is_suite(error):
+        return DialError(DialRefusal.CIPHER_SUITE, found.reason)
+    return found
+
+
+def _is_suite(error: ssl.SSLError) -> bool:
+    """Tell whether the server found no parameters it likes (RFC 5246 7.2.2).
+
+    It says the same to a certificate that it does not like; without one it is the suite.
+    """
+    return "HANDSHAKE_FAILURE" in (error.reason or "")
+
+
+async def _hung_up(error: OSError, target: DialTarget) -> DialError:
+    """Return what a handshake means that ended without a reason: what would the server have?
+
+    Servers differ in what they say when they refuse, and many say nothing.
+    """
+    reason = _cut(str(error) or type(error).__name__)
+    parts = urlsplit(target.url)
+    if parts.scheme != "wss" or isinstance(error, ConnectionRefusedError):
+        return DialError(DialRefusal.UNREACHABLE, reason)
+    tls = _tls_module()
+    try:
+        async with asyncio.timeout(_DIAGNOSIS_S):
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                asyncio.Protocol,
+                parts.hostname or "",
+                parts.port or _HTTPS_PORT,
+                ssl=await asyncio.to_thread(tls.lenient_context),
+            )
+    except OSError:  # it does not want anybody
+        return DialError(DialRefusal.UNREACHABLE, reason)
+    refusal = tls.diagnosis(transport.get_extra_info("ssl_object"))
+    transport.abort()
+    if refusal is None:
+        return DialError(DialRefusal.UNREACHABLE, reason)
+    return DialError(refusal, f"{refusal.value}: {reason}")
 
 
 def station_url(target: DialTarget) -> str:
@@ -280,8 +352,15 @@ class _Connection(ClientConnection):
     """The library's connection, which tells its link whenever anything comes."""
 
     link: "WebSocketLink | None" = None
+    is_unheard = True
+    lost_because: Exception | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost_because = exc
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self.is_unheard = False
         super().data_received(data)
         if self.link is not None:
             self.link.heard()
@@ -298,7 +377,7 @@ class WebSocketLink:
         ping_interval_s: float,
         ping_timeout_s: float,
     ) -> None:
-        self.subprotocol, self.url = subprotocol, url
+        self.subprotocol, self.url, self.root = subprotocol, url, ""
         self._connection = connection
         self._interval_s, self._timeout_s = ping_interval_s, ping_timeout_s
         self._pinged_s = asyncio.get_running_loop().time()

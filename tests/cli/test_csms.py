@@ -3,6 +3,7 @@ import json
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from agent.cli import main
+from tests.support.ca import Authority
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +33,7 @@ def csms(*argv):
     with process:
         try:
             first = process.stdout.readline()
-            yield process, int(re.search(r"ws://127\.0\.0\.1:(\d+)", first)[1])
+            yield process, int(re.search(r"wss?://127\.0\.0\.1:(\d+)", first)[1])
         finally:
             process.send_signal(signal.SIGINT)
 
@@ -83,3 +85,28 @@ def test_a_port_that_is_taken_is_a_failure(capsys):
 def test_what_cannot_be_meant_has_code_2(capsys, argv, said):
     assert main(["csms", *argv]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_with_a_certificate_it_serves_wss(place):
+    ca = Authority()
+    ca.issue("csms", names=["127.0.0.1"]).write(place, "csms")
+    files = ("--certificate", str(place / "csms.pem"), "--key", str(place / "csms.key"))
+    with csms(*files) as (_, port):
+        context = ssl.create_default_context(cadata=ca.pem)
+        url = f"wss://127.0.0.1:{port}/CP1"
+        with connect(url, subprotocols=["ocpp1.6"], ssl=context) as station:
+            station.send(json.dumps([2, "1", *BOOT]))
+            assert json.loads(station.recv(timeout=30))[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "reason"),
+    [
+        (["--key", "k.pem"], 2, "go with --certificate"),
+        (["--client-roots", "r.pem"], 2, "go with --certificate"),
+        (["--certificate", "missing.pem"], 1, "cannot use missing.pem"),
+    ],
+)
+def test_certificates_that_cannot_be_used_end_it(argv, code, reason, capsys):
+    assert main(["csms", *argv]) == code
+    assert reason in capsys.readouterr().err

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from websockets.asyncio.server import serve
 
+from agent.bench.keeper import wall_s
 from agent.core.events import DialRefusal
 from agent.transport import tls
-from agent.transport.link import DialError, DialTarget
+from agent.transport.link import DialError, DialTarget, TrustedTime
 from agent.transport.websocket import WebSocketDialer
+from tests.support.ca import DAY_S, Authority
+from tests.transport.support import raw_server
 
 ISSUED = {
     "name": ("/CN=csms", "subjectAltName=DNS:localhost", "30"),
@@ -152,7 +155,7 @@ def test_profile_2_connects_to_a_server_that_proves_its_name(pki, certificate, h
 )
 def test_nothing_is_sent_to_a_server_with_the_wrong_certificate(pki, certificate, host, reason):
     error = called(pki, server_context(pki, certificate), host=host)
-    assert error.refusal is DialRefusal.UNREACHABLE
+    assert error.refusal is DialRefusal.CERTIFICATE
     assert reason in error.reason
 
 
@@ -171,11 +174,11 @@ def test_a_new_root_that_the_old_one_signed_is_trusted_by_itself(pki):
     assert called(pki, context, roots=(pki / "new-root.pem",))[2] == "TLSv1.3"
 
 
-def test_without_roots_the_systems_are_trusted(pki, monkeypatch):
-    context = server_context(pki, "name")
-    assert "certificate verify failed" in called(pki, context, roots=()).reason
+def test_without_an_installed_root_no_server_is_trusted(pki, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(pki / "root.pem"))
-    assert called(pki, context, roots=())[2] == "TLSv1.3"
+    error = called(pki, server_context(pki, "name"), roots=())
+    assert error.refusal is DialRefusal.UNREACHABLE
+    assert "no CSMS root certificate is installed" in error.reason
 
 
 def test_profile_3_shows_the_stations_certificate_and_no_password(pki):
@@ -205,33 +208,199 @@ def test_tls_1_1_is_refused_by_us(pki):
     context = server_context(pki, "name", minimum_version=old, maximum_version=old)
     context.set_ciphers("ALL:@SECLEVEL=0")
     error = asyncio.run(called_with_alerts(pki, context))
-    assert error.refusal is DialRefusal.UNREACHABLE
+    assert error.refusal is DialRefusal.TLS_VERSION
     assert "ALERT_PROTOCOL_VERSION" in error.reason
+    # asyncio's server hangs up without a word: what it would have had is found out.
+    error = called(pki, context)
+    assert error.refusal is DialRefusal.TLS_VERSION
+    assert error.reason == "no common TLS version: ConnectionResetError"
 
 
-async def called_with_alerts(pki, context):
+async def called_with_alerts(pki, context, **fields):
     """Dial a blocking server, which unlike asyncio's tells why a handshake fails."""
 
     def serve_once():
         connection, _ = listening.accept()
-        with connection, suppress(ssl.SSLError):
-            context.wrap_socket(connection, server_side=True)
+        listening.close()
+        with connection, suppress(ConnectionError):
+            with suppress(ssl.SSLError), connection.dup() as copy:
+                context.wrap_socket(copy, server_side=True)
+            while connection.recv(4096):  # what is left unread would overtake the alert
+                pass
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(asyncio.to_thread(serve_once))
-        target = target_of(pki, listening.getsockname()[1])
+        target = target_of(pki, listening.getsockname()[1], **fields)
         with pytest.raises(DialError) as caught:
             await WebSocketDialer().dial(target, ping_interval_s=0.0, ping_timeout_s=5.0)
         await serving
     return caught.value
 
 
-def test_a_server_that_hangs_up_within_the_handshake_is_unreachable(pki):
+def test_a_suite_that_is_not_of_the_whitepaper_is_refused_by_us(pki):
     context = server_context(pki, "name", maximum_version=ssl.TLSVersion.TLSv1_2)
     context.set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
     error = called(pki, context)
+    assert error.refusal is DialRefusal.CIPHER_SUITE
+    assert error.reason == "no common cipher suite: ConnectionResetError"
+    # A server that says "handshake failure" and is gone when it is asked what it would have.
+    error = asyncio.run(called_with_alerts(pki, context))
+    assert error.refusal is DialRefusal.CIPHER_SUITE
+    assert "HANDSHAKE_FAILURE" in error.reason
+
+
+def demanding(pki, root="root", **settings):
+    context = server_context(pki, "name", verify_mode=ssl.CERT_REQUIRED, **settings)
+    context.load_verify_locations(pki / f"{root}.pem")
+    return context
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_certificate_is_not_reached_with_a_password(pki, version):
+    error = called(pki, demanding(pki, maximum_version=version))
     assert error.refusal is DialRefusal.UNREACHABLE
-    assert error.reason == "ConnectionResetError"
+
+
+KEYS = {"security_profile": 3, "certificate": "station.pem", "key": "station.key"}
+
+
+def keys(pki):
+    return {
+        name: pki / value if name != "security_profile" else value
+        for name, value in KEYS.items()
+    }
+
+
+def test_a_certificate_that_the_server_does_not_like_is_refused_credentials(pki):
+    context = demanding(pki, "stranger")
+    error = called(pki, context, **keys(pki))
+    assert error.refusal is DialRefusal.CREDENTIALS
+    assert error.reason == "the server hung up after it saw the station's certificate"
+    error = asyncio.run(called_with_alerts(pki, context, **keys(pki)))
+    assert error.refusal is DialRefusal.CREDENTIALS
+    assert "UNKNOWN_CA" in error.reason
+
+
+def test_a_server_that_is_no_tls_is_unreachable(pki):
+    async def story():
+        async with raw_server("HTTP/1.1 200 OK\r\n\r\n") as server:
+            with pytest.raises(DialError) as caught:
+                await WebSocketDialer().dial(
+                    target_of(pki, server.port), ping_interval_s=0.0, ping_timeout_s=5.0
+                )
+        assert caught.value.refusal is DialRefusal.UNREACHABLE
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("reason", "refusal"),
+    [
+        ("TLSV1_ALERT_INSUFFICIENT_SECURITY", DialRefusal.CIPHER_SUITE),
+        ("SSLV3_ALERT_CERTIFICATE_REVOKED", DialRefusal.CREDENTIALS),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", DialRefusal.CREDENTIALS),
+        ("UNSUPPORTED_PROTOCOL", DialRefusal.TLS_VERSION),
+        ("WRONG_VERSION_NUMBER", DialRefusal.UNREACHABLE),
+        (None, DialRefusal.UNREACHABLE),
+    ],
+)
+def test_what_a_server_says_is_told_apart(reason, refusal):
+    error = ssl.SSLError(1, "x")
+    error.reason = reason
+    assert tls.refusal_of(error) is refusal
+
+
+# --- names and dates --------------------------------------------------------------------------
+
+
+def dialed(tmp_path, server, ca, **fields):
+    """Dial a server with this certificate; return what it saw, or the refusal."""
+    server.write(tmp_path, "name")
+    ca.write(tmp_path, "root")
+    return called(tmp_path, server_context(tmp_path, "name"), **fields)
+
+
+def test_a_wildcard_is_a_name_only_where_it_is_allowed(tmp_path, monkeypatch):
+    ca = Authority()
+    server = ca.issue("csms", names=["*.localhost.example"])
+    monkeypatch.setattr(socket, "getaddrinfo", at_home(socket.getaddrinfo))
+    host = "csms.localhost.example"
+    error = dialed(tmp_path, server, ca, host=host)
+    assert error.refusal is DialRefusal.CERTIFICATE
+    assert f"names {host} by a wildcard only" in error.reason
+    assert dialed(tmp_path, server, ca, host=host, allow_wildcards=True)[2] == "TLSv1.3"
+    other = ca.issue("csms", names=["*.localhost.example", "CSMS.localhost.example"])
+    assert dialed(tmp_path, other, ca, host=host)[2] == "TLSv1.3"
+
+
+def at_home(resolve):
+    """Return a name service on which every example is this machine."""
+
+    def look_up(host, *args, **options):
+        return resolve("127.0.0.1" if "example" in str(host) else host, *args, **options)
+
+    return look_up
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "reason"),
+    [(1.0, 30.0, "not yet valid"), (-30.0, -1.0, "has expired"), (-1.0, 30.0, None)],
+)
+def test_the_system_clock_decides_about_dates_when_it_is_right(tmp_path, begins, ends, reason):
+    ca = Authority(begins=-60, ends=60)
+    told = dialed(tmp_path, ca.issue("csms", names=["localhost"], begins=begins, ends=ends), ca)
+    if reason is None:
+        assert told[2] == "TLSv1.3"
+    else:
+        assert told.refusal is DialRefusal.CERTIFICATE
+        assert reason in told.reason
+
+
+@pytest.mark.parametrize(
+    ("days", "is_known", "reason"),
+    [
+        (0.0, True, None),
+        (-90.0, True, "not yet valid"),
+        (90.0, True, "has expired"),
+        (-90.0, False, None),
+        (90.0, False, "has expired"),
+    ],
+)
+def test_otherwise_the_stations_own_time_decides(tmp_path, days, is_known, reason):
+    ca = Authority(begins=-60, ends=60)
+    server = ca.issue("csms", names=["localhost"], begins=-30, ends=30)
+    time = TrustedTime(wall_s() + days * DAY_S, is_known)
+    told = dialed(tmp_path, server, ca, time=time)
+    if reason is None:
+        assert told[2] == "TLSv1.3"
+    else:
+        assert told.refusal is DialRefusal.CERTIFICATE
+        assert reason in told.reason
+
+
+def test_an_intermediate_that_has_expired_is_found_by_the_stations_own_time(tmp_path):
+    root = Authority(begins=-300, ends=300)
+    middle = Authority("middle", root, begins=-30, ends=10)
+    server = middle.issue("csms", names=["localhost"], begins=-30, ends=30)
+    time = TrustedTime(wall_s() + 20 * DAY_S, is_known=True)
+    assert "has expired" in dialed(tmp_path, server, root, time=time).reason
+    assert dialed(tmp_path, server, root)[2] == "TLSv1.3"
+
+
+def test_a_link_says_which_root_vouched_for_the_server(tmp_path):
+    root, other = Authority("root"), Authority("other")
+    Authority("middle", root).issue("csms", names=["localhost"]).write(tmp_path, "name")
+    roots = tuple(ca.write(tmp_path, name) for ca, name in ((other, "other"), (root, "root")))
+
+    async def story():
+        async with csms(server_context(tmp_path, "name")) as (port, _):
+            link = await WebSocketDialer().dial(
+                target_of(tmp_path, port, roots=roots), ping_interval_s=0.0, ping_timeout_s=5.0
+            )
+            await link.close(1000, "")
+            assert link.root == root.fingerprint
+
+    asyncio.run(story())
 
 
 def test_every_suite_of_the_whitepaper_is_offered_ephemeral_keys_first(pki):
