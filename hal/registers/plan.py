@@ -7,17 +7,19 @@ what the device allows. Some devices answer a read across a hole with "illegal d
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
-from hal.registers.codec import Point, decode
+from hal.registers.codec import Point
+from hal.registers.layout import Layout
 from hal.types import Value
 
 
-class Read(Value, frozen=True):
+class Read(Value, frozen=True, dict=True):
     """One request and the points that its answer carries.
 
     Attributes:
-        fc: function code, 3 or 4.
-        address: of the first word.
+        fc: function code, 1 to 4.
+        address: of the first word (or bit).
         count: how many words, 1 to 125.
         points: sorted by address, at least one; all lie within the read.
     """
@@ -32,22 +34,28 @@ class Read(Value, frozen=True):
         """Return whether a reading can do without every point of it."""
         return all(point.is_optional for point in self.points)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """Return how the answer is taken apart; made once."""
+        return Layout(self.address, self.count, self.points)
+
 
 def plan(points: Iterable[Point], *, max_registers: int, max_gap: int) -> tuple[Read, ...]:
     """Return the fewest reads, in order of function code and address, that cover the points.
 
     Args:
-        points: in any order; two may share words.
+        points: in any order; two may share words. A point is read together with the
+            exponent that it needs.
         max_registers: the most words in one read, 4 to 125 (125: Modbus application
             protocol v1.1b3, section 6.3).
         max_gap: the most unused words to read through between two points; 0 for none.
     """
     reads: list[Read] = []
-    for point in sorted(points, key=lambda point: (point.fc, point.address)):
+    for point in sorted(points, key=lambda point: (point.fc, point.start, point.address)):
         if reads and _fits(reads[-1], point, max_registers, max_gap):
             reads[-1] = _extended(reads[-1], point)
         else:
-            reads.append(Read(point.fc, point.address, point.count, (point,)))
+            reads.append(_alone(point))
     return tuple(reads)
 
 
@@ -64,9 +72,7 @@ def narrow(read: Read) -> tuple[Read, ...] | None:
     if len(runs) > 1:
         return runs
     if len(read.points) > 1:
-        return tuple(
-            Read(point.fc, point.address, point.count, (point,)) for point in read.points
-        )
+        return tuple(_alone(point) for point in read.points)
     return () if read.is_optional else None
 
 
@@ -78,21 +84,21 @@ def unpack(read: Read, words: Sequence[int]) -> dict[str, float | None]:
         words: exactly `read.count` registers.
 
     Raises:
-        ValueError: the answer is shorter than a point needs.
+        ValueError: the answer has another length.
     """
-    return {
-        point.name: decode(point, words[start : start + point.count])
-        for point in read.points
-        for start in [point.address - read.address]
-    }
+    return read.layout.values(words)
+
+
+def _alone(point: Point) -> Read:
+    return Read(point.fc, point.start, point.end - point.start, (point,))
 
 
 def _fits(read: Read, point: Point, max_registers: int, max_gap: int) -> bool:
-    gap = point.address - (read.address + read.count)
-    size = point.address + point.count - read.address
+    gap = point.start - (read.address + read.count)
+    size = max(point.end, read.address + read.count) - read.address
     return read.fc == point.fc and gap <= max_gap and size <= max_registers
 
 
 def _extended(read: Read, point: Point) -> Read:
-    end = max(read.address + read.count, point.address + point.count)
+    end = max(read.address + read.count, point.end)
     return Read(read.fc, read.address, end - read.address, (*read.points, point))

@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from hal.registers.codec import Point, encode
+from hal.registers import sunspec
+from hal.registers.codec import Point, encode, words_of
 from hal.registers.map import RegisterMap
 from hal.types import Value
 
@@ -41,9 +42,12 @@ MAX_CONNECTIONS: Final = 8
 MAX_FAULTS: Final = 256
 GARBAGE: Final = bytes.fromhex("deadbeef00ff55aa")
 
-_READS: Final = (3, 4)
+_READS: Final = (1, 2, 3, 4)
+_BIT_READS: Final = (1, 2)
+_WRITE_BIT: Final = 5
 _WRITE_ONE: Final = 6
 _WRITE_SEVERAL: Final = 16
+_BIT_VALUES: Final = {0: 0, 0xFF00: 1}  # Modbus application protocol v1.1b3, section 6.5
 _REGISTERS: Final = 0x10000
 _MAX_COUNT: Final = 125
 _FRAME_SIZES: Final = range(2, 255)  # the unit and 1 to 253 bytes
@@ -64,7 +68,13 @@ class _Frame(Value, frozen=True):
 
 
 class ModbusDeviceServer:
-    """One simulated unit behind a TCP port of this machine."""
+    """One simulated unit behind a TCP port of this machine.
+
+    Attributes:
+        mode: the state of the line.
+        slow_s: how late the answers come that are slow.
+        on_write: called after a client wrote: table (1 or 3), first address, words.
+    """
 
     def __init__(
         self,
@@ -88,12 +98,21 @@ class ModbusDeviceServer:
         """
         self.mode: Mode = "up"
         self.slow_s = 2.0
+        self.on_write: Callable[[int, int, Sequence[int]], None] | None = None
+        self._set_words: dict[tuple[int, int], int] = {}
+        if register_map.sunspec is not None:
+            register_map, chain = sunspec.served(register_map)
+            self._set_words = {(3, address): word for address, word in chain.items()}
+        for text in register_map.identity:
+            words = words_of(text, register_map.simulated[text.name] or "0")
+            self._set_words |= {
+                (text.fc, at): word for at, word in enumerate(words, start=text.address)
+            }
         self._points = {point.name: point for point in register_map.points}
         self._unit, self._read_points = unit, read_points
         self._framing = framing
         self._refuses_holes = refuses_holes
         self._set_points: dict[str, float | None] = {}
-        self._set_words: dict[tuple[int, int], int] = {}
         self._faults: deque[OneShot] = deque()
         self._held = b""
         self._server: asyncio.Server | None = None
@@ -168,14 +187,15 @@ class ModbusDeviceServer:
         Args:
             address: of the first word, as sent on the wire.
             words: each 0 to 65535.
-            fc: the table: 3 for holding, 4 for input registers.
+            fc: the table: 3 for holding, 4 for input registers; 1 for coils and 2 for
+                discrete inputs, whose words are 0 or 1.
 
         Raises:
             ValueError: an argument is out of range.
         """
         if fc not in _READS or not 0 <= address <= _REGISTERS - len(words):
             raise ValueError(
-                f"table 3 or 4 and an address to 65535 are needed, not {fc}, {address}"
+                f"a table from 1 to 4 and an address to 65535 are needed, not {fc}, {address}"
             )
         if any(not 0 <= word < _REGISTERS for word in words):
             raise ValueError(f"words must be 0 to 65535, not {list(words)}")
@@ -213,7 +233,10 @@ class ModbusDeviceServer:
         for point in self._points.values():
             if point.fc == fc and point.address < end and address < point.address + point.count:
                 words = _words_of(point, values.get(point.name))
-                held.update(enumerate(words, start=point.address))
+                for at, word in enumerate(words, start=point.address):
+                    held[at] = (held.get(at, 0) | word) if point.mask else word
+            if point.fc == fc and point.exponent is not None:
+                held[point.exponent.address] = point.exponent.simulated % _REGISTERS
         held.update({at: word for (table, at), word in self._set_words.items() if table == fc})
         if end > _REGISTERS or (
             self._refuses_holes and not held.keys() >= set(range(address, end))
@@ -270,6 +293,8 @@ class ModbusDeviceServer:
         try:
             if code in _READS:
                 words = self._read(code, address, count, fault)
+                if code in _BIT_READS:
+                    return _packed_bits(code, words)
                 return struct.pack(f">BB{len(words)}H", code, 2 * len(words), *words)
             self._write(pdu, code, address, count)
         except _RefusedError as refusal:
@@ -297,16 +322,32 @@ class ModbusDeviceServer:
         return words
 
     def _write(self, pdu: bytes, code: int, address: int, value: int) -> None:
-        if code == _WRITE_ONE:
-            self.set_words(address, [value], fc=3)
-        elif code == _WRITE_SEVERAL:
-            if address + value > _REGISTERS:
-                raise _RefusedError(2)
-            if len(pdu) != 6 + 2 * value:
-                raise _RefusedError(3)
-            self.set_words(address, struct.unpack(f">{value}H", pdu[6:]), fc=3)
-        else:
-            raise _RefusedError(1)
+        table, words = _written(pdu, code, value)
+        if address + len(words) > _REGISTERS:
+            raise _RefusedError(2)
+        self.set_words(address, words, fc=table)
+        if self.on_write is not None:
+            self.on_write(table, address, words)
+
+
+def _written(pdu: bytes, code: int, value: int) -> tuple[int, Sequence[int]]:
+    """Return the table that a request writes to, and the words."""
+    if code == _WRITE_BIT and value in _BIT_VALUES:
+        return 1, [_BIT_VALUES[value]]
+    if code == _WRITE_ONE:
+        return 3, [value]
+    if code not in {_WRITE_BIT, _WRITE_SEVERAL}:
+        raise _RefusedError(1)
+    if code == _WRITE_BIT or len(pdu) != 6 + 2 * value:
+        raise _RefusedError(3)
+    return 3, struct.unpack(f">{value}H", pdu[6:])
+
+
+def _packed_bits(code: int, bits: Sequence[int]) -> bytes:
+    """Return the answer to a read of bits: the first one lowest in the first byte."""
+    size = (len(bits) + 7) // 8
+    packed = sum((bit & 1) << index for index, bit in enumerate(bits))
+    return bytes([code, size]) + packed.to_bytes(size, "little")
 
 
 class _RefusedError(Exception):

@@ -1,6 +1,6 @@
 """All benchmarks, in the order of the table."""
 
-from tests.benchmarks import day, messages, processes, storage
+from tests.benchmarks import day, messages, processes, registers, storage
 from tests.benchmarks.measure import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -11,4 +11,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     processes.START,
     storage.STORAGE,
     day.DAY,
+    registers.REGISTERS,
 )

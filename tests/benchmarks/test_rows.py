@@ -17,6 +17,7 @@ BOUNDS = {
     "storage.bytes": 0.2,
     "day.1.6": 20_000.0,
     "day.2.0.1": 20_000.0,
+    "registers.decode": 3.0,
 }
 
 

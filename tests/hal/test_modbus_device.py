@@ -167,7 +167,8 @@ def test_a_feed_that_a_register_cannot_carry_is_a_device_failure():
 @pytest.mark.parametrize(
     ("pdu", "code"),
     [
-        ("01 0000 0001", 1),  # coils
+        ("2b 0000 0001", 1),  # identification
+        ("05 0000 1234", 3),  # neither on nor off
         ("04 0000 0000", 3),  # nothing
         ("04 0000 007e", 3),  # too much
         ("04 ffff 0002", 2),  # past the end
@@ -349,15 +350,64 @@ def test_a_device_can_be_stopped_and_started_again():
     [
         (
             lambda device: device.set_point("volts", 1.0),
-            "no point 'volts'; allowed: current_l1",
+            "no point 'volts'; allowed: apparent_total, current_l1",
         ),
         (lambda device: device.release_point("volts"), "no point 'volts'"),
         (lambda device: device.set_point("voltage_l1", 1e300), "float32 cannot carry"),
         (lambda device: device.set_words(0, [0x10000]), "words must be 0 to 65535"),
         (lambda device: device.set_words(0xFFFF, [1, 2]), "an address to 65535"),
-        (lambda device: device.set_words(0, [1], fc=1), "table 3 or 4"),
+        (lambda device: device.set_words(0, [1], fc=5), "a table from 1 to 4"),
     ],
 )
 def test_what_a_device_cannot_show_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(ModbusDeviceServer(SDM630))
+
+
+# --- what only some devices have ---
+
+CONTROLLER = load_map(Path(__file__).parents[2] / "config/registers/_template-evse.toml")
+
+
+async def exchanged(device: ModbusDeviceServer, pdu: str) -> bytes:
+    """Send one message over Modbus TCP; return the answer to it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", device.port)
+    data = bytes.fromhex(pdu)
+    writer.write(struct.pack(">HHHB", 1, 0, len(data) + 1, 1) + data)
+    size = struct.unpack(">HHHB", await reader.readexactly(7))[2]
+    answer = await reader.readexactly(size - 1)
+    writer.close()
+    return answer
+
+
+def test_coils_and_inputs_are_bits_first_one_lowest():
+    async def main():
+        async with ModbusDeviceServer(CONTROLLER) as device:
+            device.set_words(10, [1, 0, 1, 1, 0, 0, 0, 0, 1], fc=2)
+            assert await exchanged(device, "02 000a 0009") == bytes.fromhex("02 02 0d01")
+            assert await exchanged(device, "05 0190 ff00") == bytes.fromhex("05 0190 ff00")
+            assert await exchanged(device, "01 0190 0001") == bytes.fromhex("01 01 01")
+            assert await exchanged(device, "05 0190 0000") == bytes.fromhex("05 0190 0000")
+            assert device.words(1, 400, 1) == [0]
+
+    vloop.run(main())
+
+
+def test_points_in_one_word_are_served_together(tmp_path):
+    text = (MAPS[0].parent / "_template-evse.toml").read_text()
+    path = tmp_path / "map.toml"
+    path.write_text(
+        text.replace("cable_limit = { addr = 102,", "cable_limit = { addr = 101, mask = 0xFF,")
+        + '[[vector]]\npoint = "cable_limit"\nwords = [0x0120]\nvalue = 32\n'
+    )
+    device = ModbusDeviceServer(
+        load_map(path), read_points=lambda: {"outlet": 1.0, "cable_limit": 20.0}
+    )
+    assert device.words(3, 101, 1) == [0x0114]
+
+
+def test_a_device_says_who_it_is():
+    template = load_map(MAPS[0].parent / "_template.toml")
+    device = ModbusDeviceServer(template)
+    assert device.words(3, 0xFC00, 2) == [0x00BC, 0x614E]
+    assert device.words(4, 0x0200, 2) == [0x4D2D, 0x3100]

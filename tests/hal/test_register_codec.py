@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hal.registers.codec import Point, RawType, decode, default_na, encode, word_count
+from hal.registers.codec import (
+    Exponent,
+    Point,
+    RawType,
+    Text,
+    TextType,
+    decode,
+    default_na,
+    encode,
+    exponent_of,
+    text_of,
+    word_count,
+    words_of,
+)
 
 RAW_TYPES: tuple[RawType, ...] = (
     "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
@@ -175,3 +188,106 @@ def test_a_value_that_the_type_cannot_carry_is_refused(raw_type, value):
 def test_only_finite_numbers_can_be_encoded(value):
     with pytest.raises(ValueError, match="None means absent"):
         encode(point("float32"), value)
+
+
+@pytest.mark.parametrize(
+    ("raw_type", "order", "words", "value"),
+    [
+        ("bcd16", "big", [0x1234], 1234.0),
+        ("bcd32", "big", [0x0123, 0x4567], 1_234_567.0),
+        ("bcd32", "little", [0x4567, 0x0123], 1_234_567.0),
+        ("bcd64", "big", [0x0123, 0x4567, 0x8901, 0x2345], 123_456_789_012_345.0),
+        ("bcd16", "big", [0x12A4], None),
+        ("bcd16", "big", [0xFFFF], None),
+    ],
+)
+def test_decimal_digits_are_read_as_written(raw_type, order, words, value):
+    assert decode(point(raw_type, word_order=order), words) == value
+    if value is not None:
+        assert encode(point(raw_type, word_order=order), value) == tuple(words)
+
+
+@pytest.mark.parametrize("value", [-1.0, 10_000.0])
+def test_digits_that_do_not_fit_are_refused(value):
+    with pytest.raises(ValueError, match="bcd16 cannot carry"):
+        encode(point("bcd16"), value)
+
+
+def test_digits_have_no_way_to_say_absent():
+    with pytest.raises(ValueError, match="no pattern that means absent"):
+        encode(point("bcd16"), None)
+
+
+@pytest.mark.parametrize(
+    ("mask", "word", "value"),
+    [(0x00FF, 0x1203, 3.0), (0xFF00, 0x1203, 0x12), (0x0010, 0x0010, 1)],
+)
+def test_a_mask_takes_some_bits_of_a_word(mask, word, value):
+    register = point("uint16", mask=mask)
+    assert decode(register, [word]) == value
+    assert encode(register, value) == (word & mask,)
+
+
+@pytest.mark.parametrize("value", [-1.0, 16.0])
+def test_a_value_beyond_its_mask_is_refused(value):
+    with pytest.raises(ValueError, match="uint16 cannot carry"):
+        encode(point("uint16", mask=0x00F0), value)
+
+
+@pytest.mark.parametrize(
+    ("word", "exponent"),
+    [(0, 0), (0xFFFE, -2), (10, 10), (0xFFF6, -10), (11, None), (0xFFF5, None), (0x8000, None)],
+)
+def test_a_scale_factor_is_minus_ten_to_ten_or_none(word, exponent):
+    assert exponent_of(word) == exponent
+
+
+def test_a_power_of_ten_scales_the_raw_number_exactly():
+    register = point("int16", exponent=Exponent(9, -2))
+    assert decode(register, [23_010], -2) == 230.1
+    assert decode(register, [2301], 10) == 2301e10
+    assert decode(register, [2301], None) is None
+    assert encode(register, 230.1) == (23_010,)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "span"), [(None, (4, 6)), (2, (2, 6)), (9, (4, 10)), (5, (4, 6))]
+)
+def test_a_point_reaches_to_its_exponent(exponent, span):
+    register = point("int32", exponent=None if exponent is None else Exponent(exponent, 0))
+    register = Point(
+        **{name: getattr(register, name) for name in Point.__struct_fields__} | {"address": 4}
+    )
+    assert (register.start, register.end) == span
+
+
+def text(kind: TextType, count: int, order: str = "big") -> Text:
+    return Text("serial_number", 3, 0, count, kind, order)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "content"),
+    [
+        ("string", [0x4142, 0x4331, 0x0000], "ABC1"),
+        ("string", [0x4142, 0x2020, 0x2020], "AB"),
+        ("bcd", [0x1234, 0x5678], "12345678"),
+        ("hex", [0x00AB, 0xCDEF], "00ABCDEF"),
+        ("uint16", [0x0102], "258"),
+        ("uint32", [0x00BC, 0x614E], "12345678"),
+        ("uint64", [0, 0, 0x00BC, 0x614E], "12345678"),
+    ],
+)
+def test_what_a_device_says_about_itself_is_read_and_served(kind, words, content):
+    one = text(kind, len(words))
+    assert text_of(one, words) == content
+    assert text_of(one, words_of(one, content)) == content
+
+
+def test_text_of_a_device_is_printable_whatever_it_sends():
+    assert text_of(text("string", 3), [0x1B5B, 0x3341, 0xFF42]) == "[3A\ufffdB"
+
+
+def test_the_words_of_a_text_have_an_order_too():
+    one = text("uint32", 2, "little")
+    assert text_of(one, [0x614E, 0x00BC]) == "12345678"
+    assert words_of(one, "12345678") == (0x614E, 0x00BC)

@@ -4,7 +4,8 @@ import pytest
 
 from hal.files import FileProblems
 from hal.registers.codec import decode
-from hal.registers.map import UNITS, VOCABULARY, RegisterMap, load_map
+from hal.registers.map import RegisterMap, load_map
+from hal.registers.vocabulary import STATES, UNITS, VOCABULARY, pilot_state
 
 DIRECTORY = Path(__file__).parents[2] / "config/registers"
 
@@ -51,8 +52,9 @@ def with_point(name: str, entry: str, vector: str = "") -> str:
 @pytest.mark.parametrize("path", sorted(DIRECTORY.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_map_loads(path):
     register_map = load_map(path)
-    assert path.stem in {register_map.id, "_template"}
-    assert "energy_import" in {point.name for point in register_map.points}
+    assert path.stem == register_map.id or path.stem.startswith("_template")
+    names = {point.name for point in register_map.points}
+    assert ("energy_import" if register_map.evse is None else "state") in names
 
 
 def test_the_sdm630_says_what_its_maker_says():
@@ -124,6 +126,10 @@ def test_every_word_of_the_vocabulary_has_units_and_a_range():
         assert UNITS[quantity.unit][quantity.unit] == 1
 
 
+def test_every_label_of_a_state_is_a_pilot_state():
+    assert {pilot_state(label).value for label in STATES} == set("ABCDEF")
+
+
 @pytest.mark.parametrize(
     ("name", "entry", "message"),
     [
@@ -147,6 +153,16 @@ def test_every_word_of_the_vocabulary_has_units_and_a_range():
         ("power_total", '{ addr = 8, unit = "kW" }', "map.toml:13: power_total is scaled or converted: a [[vector]] must show it"),
         ("power_total", '{ addr = 8, unit = "W", invert = true }', "map.toml:13: power_total is scaled or converted"),
         ("power_total", '{ addr = 8, unit = "W", offset = 1 }', "map.toml:13: power_total is scaled or converted"),
+        ("power_total", '{ addr = 8, unit = "W", fc = 1, type = "int16" }', "map.toml:13: table 1 holds bits: they have neither type nor na"),
+        ("power_total", '{ addr = 8, unit = "W", fc = 2, na = [1] }', "map.toml:13: table 2 holds bits"),
+        ("power_total", '{ addr = 8, unit = "W", mask = 255 }', "map.toml:13: a mask needs an unsigned type"),
+        ("power_total", '{ addr = 8, unit = "W", type = "uint16", mask = 65536 }', "map.toml:13: a mask of uint16 is at most 0xffff"),
+        ("power_total", '{ addr = 8, unit = "W", type = "uint16", mask = 255 }', "map.toml:13: power_total is scaled or converted"),
+        ("power_total", '{ addr = 8, unit = "W", type = "int16", exponent = "w_sf" }', "map.toml:13: there is no exponent 'w_sf' (known: none)"),
+        ("power_total", '{ addr = 8, unit = "W", exponent = "w_sf" }', "map.toml:13: an exponent belongs to an integer"),
+        ("power_total", '{ addr = 8, unit = "W", enum = { 1 = "A" } }', "map.toml:13: enum belongs to state"),
+        ("power_total", '{ addr = 8, unit = "W", bits = { 1 = "OverCurrent" } }', "map.toml:13: bits belongs to error_bits"),
+        ("state", "{ addr = 8 }", "map.toml:13: unknown point 'state'; allowed: voltage_l1, "),
         ("power_total", '{ adr = 8, unit = "W" }', "map.toml:13: points.power_total.adr"),
         ("power_total", '{ addr = 65536, unit = "W" }', "map.toml:13: points.power_total.addr"),
         ("power_total", '{ addr = 8, unit = "W", type = "float16" }', "map.toml:13: points.power_total.type"),
@@ -216,14 +232,185 @@ def test_every_mistake_is_reported_at_once(tmp_path):
     ("change", "message"),
     [
         (("schema = 1", "schema = 2"), "map.toml:1: schema"),
-        (('"meter"', '"evse"'), "map.toml:2: kind"),
+        (("meter", "reader"), "map.toml:2: kind"),
         (('id = "test"', 'id = "Te st"'), "map.toml:3: id"),
         (("phases = 1", "phases = 2"), "map.toml:7: phases"),
         (("[points]", "[bus]\nmax_registers = 126\n[points]"), "map.toml:9: bus.max_registers"),
         (("[points]", "[serial]\nparity = 'X'\n[points]"), "map.toml:9: serial.parity"),
         (("[points]", "[sensors]\n[points]"), "map.toml:8: sensors"),
+        (("[points]", "[startup]\nwrites = [{ addr = 1, value = 1 }]\n[points]"), "map.toml:8: a meter has no [startup]; nothing is ever written"),
+        (("[points]", "[probe]\npoint = 'volts'\nmin = 1\nmax = 2\n[points]"), "map.toml:9: 'volts' is not in [points]"),
+        (("[points]", "[identity]\nname = { addr = 1, type = 'uint16' }\n[points]"), "map.toml:9: unknown name 'name'; allowed: serial_number, model, firmware"),
+        (("[points]", "[identity]\nmodel = { addr = 1, type = 'string' }\n[points]"), "map.toml:9: string: words is missing"),
+        (("[points]", "[identity]\nmodel = { addr = 1, type = 'uint32', words = 2 }\n[points]"), "map.toml:9: uint32: words has its own"),
+        (("[points]", "[bus]\nmax_registers = 1\n[points]"), "map.toml:11: voltage_l1 needs 2 words at once; the device gives 1"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_heading_is_refused_with_its_line(tmp_path, change, message):
     found = problems(tmp_path, (HEADER + POINTS).replace(*change))
     assert any(line.startswith(message) for line in found), found
+
+
+# --- exponents and identity ---
+
+SCALED = """\
+[defaults]
+fc = 3
+type = "int16"
+[exponents]
+w_sf = { addr = 9, sim = -1 }
+[points]
+voltage_l1 = { addr = 0, unit = "V" }
+current_l1 = { addr = 2, unit = "A" }
+power_total = { addr = 4, unit = "W", exponent = "w_sf" }
+energy_import = { addr = 6, unit = "Wh" }
+[[vector]]
+point = "power_total"
+words = [2300]
+exponent = -1
+value = 230.0
+"""
+
+
+def test_a_point_may_take_its_power_of_ten_from_another_register(tmp_path):
+    register_map = loaded(tmp_path, HEADER + SCALED)
+    (point,) = [point for point in register_map.points if point.exponent is not None]
+    assert (point.name, point.exponent.address, point.exponent.simulated) == (
+        "power_total",
+        9,
+        -1,
+    )
+
+
+def test_a_point_whose_exponent_is_out_of_reach_is_refused(tmp_path):
+    text = HEADER + "[bus]\nmax_registers = 5\n" + SCALED
+    assert problems(tmp_path, text) == [
+        "map.toml:18: power_total needs 6 words at once; the device gives 5"
+    ]
+
+
+def test_a_point_with_an_exponent_needs_a_vector(tmp_path):
+    text = (HEADER + SCALED).replace('point = "power_total"', 'point = "energy_import"')
+    assert any("power_total is scaled" in line for line in problems(tmp_path, text))
+
+
+IDENTITY = """\
+[identity]
+serial_number = { addr = 0x100, fc = 3, type = "uint32", sim = "77" }
+model = { addr = 0x200, type = "string", words = 2, word_order = "little" }
+[[vector]]
+point = "serial_number"
+words = [0x00BC, 0x614E]
+value = "12345678"
+"""
+
+
+def test_a_device_may_say_who_it_is(tmp_path):
+    register_map = loaded(tmp_path, HEADER + POINTS + IDENTITY)
+    serial, model = register_map.identity
+    assert (serial.name, serial.fc, serial.address, serial.count) == (
+        "serial_number",
+        3,
+        0x100,
+        2,
+    )
+    assert (model.fc, model.count, model.word_order) == (4, 2, "little")
+    assert register_map.simulated == {"serial_number": "77", "model": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[0x00BC, 0x614E]", "[1]"), "map.toml:16: serial_number takes 2 words, not 1"),
+        (('"12345678"', '"1"'), "map.toml:16: the words mean '12345678', not '1'"),
+        (('"12345678"', "1"), "map.toml:16: the words mean '12345678', not 1.0"),
+    ],
+)
+def test_a_vector_of_text_must_hold(tmp_path, change, message):
+    text = HEADER + POINTS + IDENTITY.replace(*change)
+    assert any(line.startswith(message) for line in problems(tmp_path, text))
+
+
+# --- controllers ---
+
+CONTROLLER = (DIRECTORY / "_template-evse.toml").read_text()
+
+
+def test_a_controller_says_what_it_is_and_what_it_can_be_told(tmp_path):
+    register_map = loaded(tmp_path, CONTROLLER)
+    assert register_map.evse is not None
+    assert register_map.max_power_w == 0
+    assert register_map.lacks[0] == "a meter with phases = 3 needs energy_import"
+    points = {point.name: point for point in register_map.points}
+    assert points["state"].labels == {1: "A", 2: "B1", 3: "C2", 14: "E"}
+    assert points["state"].faults == {14: "PilotFault"}
+    assert points["error_bits"].bits == {0: "DiodeFault", 7: "GroundFailure"}
+    assert points["state"].na == frozenset()
+    part = register_map.evse
+    assert part.set_current.write(16).words == (160,)
+    assert part.enable.write(on=True).fc == 5
+    assert part.lock.write(on=False).words == (0,)
+    assert [one.address for one in part.startup] == [258, 2000]
+    assert part.startup[1].nv
+    assert [one.address for one in part.watchdog.arm] == [262, 257]
+
+
+def test_the_least_controller_has_a_state_and_a_current(tmp_path):
+    text = HEADER.replace("meter", "evse") + (
+        '[points]\nstate = { addr = 0, type = "uint16", enum = { 1 = "A" } }\n'
+        '[commands.set_current]\naddr = 1\nunit = "A"\nallowed = "0|6..16"\n'
+    )
+    part = loaded(tmp_path, text).evse
+    assert (part.enable, part.lock, part.watchdog, part.startup) == (None, None, None, ())
+
+
+def test_a_controller_may_be_a_meter_as_well(tmp_path):
+    text = CONTROLLER.replace("phases = 3", "phases = 1").replace(
+        "[points]\n",
+        '[points]\nvoltage_l1 = { addr = 1, unit = "V" }\ncurrent_l1 = { addr = 2, unit = "A" }\n'
+        'power_l1 = { addr = 3, unit = "W" }\nenergy_import = { addr = 4, unit = "Wh" }\n',
+    )
+    register_map = loaded(tmp_path, text)
+    assert register_map.lacks == ()
+    assert register_map.max_power_w == 20_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('3 = "C2"', '3 = "C3"'), "'C3' is unknown; allowed: A, A1, A2, B"),
+        (('3 = "C2"', 'x = "C2"'), "'x' is no number"),
+        (('"PilotFault" } }', '"Sunburn" } }'), "'Sunburn' is unknown; allowed: CommunicationFault"),
+        (('{ 0x0E = "PilotFault" }', '{ 9 = "PilotFault" }'), "9 is a fault; enum must say which state it is"),
+        (("enum = {", "labels = {"), "points.state.labels"),
+        (('addr = 103, bits = { 0 = "DiodeFault", 7 = "GroundFailure" }', "addr = 103"), "error_bits needs bits"),
+        (("state       = { addr = 100,", "state = { optional = true, addr = 100,"), "state is what everything hangs on"),
+        (('state       = { addr = 100, enum = { 1 = "A", 2 = "B1", 3 = "C2", 0x0E = "E" }, faults = { 0x0E = "PilotFault" } }', ""), "a controller needs state"),
+        (('allowed  = "0|6..32"', 'allowed  = "0|5..32"'), "a current is 0 or 6 to 80 A"),
+        (("write = 15_000", "write = 150_000"), "uint16 cannot carry 150000"),
+        (("addr = 258, value = 4", "addr = 258, value = 70000"), "startup.writes[0].value"),
+    ],
+)  # fmt: skip
+def test_a_wrong_controller_is_refused(tmp_path, change, message):
+    assert change[0] in CONTROLLER
+    found = problems(tmp_path, CONTROLLER.replace(*change))
+    assert any(message in line for line in found), found
+
+
+def test_a_controller_without_a_current_is_none(tmp_path):
+    start, end = CONTROLLER.index("[commands.set"), CONTROLLER.index("[watchdog]")
+    found = problems(tmp_path, CONTROLLER[:start] + CONTROLLER[end:])
+    assert found == ["map.toml:1: a controller needs [commands.set_current]"]
+
+
+def test_bits_are_points_of_one_bit(tmp_path):
+    text = CONTROLLER.replace(
+        "outlet      = { addr = 101, mask = 0x0100 }", "outlet = { addr = 101, fc = 2 }"
+    )
+    text = text.replace('point = "outlet"\nwords = [0x0100]', 'point = "outlet"\nwords = [1]')
+    points = {point.name: point for point in loaded(tmp_path, text).points}
+    assert (points["outlet"].fc, points["outlet"].count, points["outlet"].na) == (
+        2,
+        1,
+        frozenset(),
+    )

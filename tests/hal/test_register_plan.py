@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hal.registers.codec import Point, RawType
+from hal.registers.codec import Exponent, Point, RawType
 from hal.registers.plan import Read, narrow, plan, unpack
 
 
@@ -106,3 +106,21 @@ def test_an_answer_is_taken_apart_by_point():
         [point(10), point(14, "uint16", na=frozenset({0xFFFF}))], max_registers=8, max_gap=8
     )
     assert unpack(read, [0, 7, 99, 99, 0xFFFF]) == {"p10": 7.0, "p14": None}
+
+
+def test_a_point_is_read_together_with_its_exponent():
+    scaled = point(4, "int16", exponent=Exponent(9, -1))
+    assert spans(plan([scaled], max_registers=80, max_gap=0)) == [(4, 4, 6)]
+    earlier = point(4, "int16", exponent=Exponent(2, -1))
+    reads = plan([earlier, point(0)], max_registers=80, max_gap=0)
+    assert spans(reads) == [(4, 0, 5)]
+    assert unpack(reads[0], [0, 7, 0xFFFF, 0, 2301]) == {"p0": 7.0, "p4": 230.1}
+
+
+def test_a_refused_read_keeps_points_and_exponents_together():
+    (read,) = plan(
+        [point(0, "int16"), point(1, "int16", exponent=Exponent(5, 0))],
+        max_registers=80,
+        max_gap=8,
+    )
+    assert spans(narrow(read)) == [(4, 0, 1), (4, 1, 5)]
