@@ -6,13 +6,17 @@ lets commands overtake polls, connects by itself and tells two kinds of trouble 
 It has no task of its own: it connects when somebody asks for an exchange, and while the
 peer refuses it fails at once until the back-off is over. All waiting is on loop timers.
 
+Each request may bring the patience of its device with it (`timeout_s`), and a unit that does
+not answer is left in peace for a while (`hal.bus.counters`), so that a dead one does not
+starve the others on the line.
+
 What a port makes up for in Modbus and in pymodbus:
 
 * An answer on a serial line carries no number. One that comes after its timeout would be
   taken for the answer to the next request, and every later value would belong to the one
   before. So after a timeout, or when a caller is cancelled half-way, the line stays quiet
   for `quiet_s`, and what arrives meanwhile is dropped. Over Modbus TCP the transaction
-  number does this, and no quiet is kept.
+  number does this, and no quiet is kept. Bytes that come while nobody waits are dropped.
 * An exception reply is a return value of pymodbus, and the function code and the length of
   an answer are not compared with what was asked. Both are checked here.
 * Bytes that are not Modbus TCP frames make pymodbus raise inside the loop. They are kept
@@ -26,13 +30,16 @@ the memory.
 import asyncio
 import importlib.util
 import logging
+import os
 import termios
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
+from hal.bus.counters import PortCounters, Silence, Tally
 from hal.bus.modbus_request import READS, ExceptionReplyError, Function, Request, is_garbled
+from hal.bus.rs485 import Rs485Mode, hold
 from hal.bus.turns import Priority, Turns
 from hal.errors import BoardError, BusError, DeviceError
 from hal.types import Value
@@ -55,7 +62,7 @@ class Timing(Value, frozen=True):
         timeout_s: for each answer and for the connection, more than 0.
         gap_s: the least pause between two exchanges, 0 or more.
         quiet_s: how long the line stays quiet after a timeout when answers carry no
-            number; None for as long as the timeout. The slowest device must have answered
+            number; None for as long as the timeout was. The slowest device must have answered
             by then.
 
     Raises:
@@ -74,24 +81,6 @@ class Timing(Value, frozen=True):
 DEFAULT_TIMING: Final = Timing()
 
 
-class PortCounters(Value, frozen=True):
-    """What a port has seen since it was made.
-
-    Attributes:
-        connects: connections that came about.
-        requests: exchanges begun, the good ones too.
-        timeouts: requests without an answer in time.
-        errors: requests that failed otherwise, and connections that did not come about.
-        refusals: answers that a device refused with an exception.
-    """
-
-    connects: int = 0
-    requests: int = 0
-    timeouts: int = 0
-    errors: int = 0
-    refusals: int = 0
-
-
 class ModbusPort(ABC):
     """A Modbus line, whatever carries it; use `TcpPort` or `SerialPort`.
 
@@ -102,20 +91,20 @@ class ModbusPort(ABC):
     def __init__(self, name: str, timing: Timing) -> None:
         self.name = name
         self._timeout_s, self._gap_s = timing.timeout_s, timing.gap_s
-        self._quiet_s = timing.timeout_s if timing.quiet_s is None else timing.quiet_s
+        self._quiet_s = timing.quiet_s
         self._turns = Turns(name)
         self._client: ModbusBaseClient | None = None
         self._retry_at = float("-inf")
         self._backoff_s = BACKOFF_MIN_S
-        self._is_garbled = False
-        self._counts = dict.fromkeys(PortCounters.__struct_fields__, 0)
+        self._is_garbled = self._is_waiting = False
+        self._tally, self._silence = Tally(), Silence()
         # Every silent unit would otherwise be a line per poll; counters and listeners tell.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
     @property
     def counters(self) -> PortCounters:
         """Return what has happened so far."""
-        return PortCounters(**self._counts)
+        return self._tally.counters()
 
     def widen_gap(self, gap_s: float) -> None:
         """Pause at least this long between exchanges, because a device on the line needs it."""
@@ -129,18 +118,24 @@ class ModbusPort(ABC):
         count: int,
         *,
         priority: Priority = Priority.POLL,
+        timeout_s: float | None = None,
+        retries: int = 0,
     ) -> tuple[int, ...]:
-        """Read registers of one unit.
+        """Read registers, or bits, of one unit.
 
         Args:
             unit: 1 to 255.
-            fc: 3 for holding, 4 for input registers.
+            fc: 3 for holding, 4 for input registers, 1 for coils, 2 for discrete inputs.
             address: of the first word, as sent on the wire.
             count: 1 to 125 words.
-            priority: who goes first when several wait.
+            priority: who goes first when several wait. A poll of a unit that has not
+                answered for a while is refused at once.
+            timeout_s: how long this device may take, more than 0; None for the port's time.
+            retries: how often to ask again when there is no answer; the line is free in
+                between.
 
         Returns:
-            Exactly `count` words, each 0 to 65535.
+            Exactly `count` words, each 0 to 65535; bits are 0 or 1.
 
         Raises:
             BusError: no usable answer within the timeout, or no connection.
@@ -149,11 +144,10 @@ class ModbusPort(ABC):
             ValueError: an argument is outside its range; nothing was sent.
         """
         if fc not in READS:
-            raise ValueError(f"function code {fc} does not read registers; allowed: 3, 4")
+            raise ValueError(f"function code {fc} does not read; allowed: 1, 2, 3, 4")
         request = Request(unit, Function(fc), address, count)
-        request.check()
-        async with self._turns.turn(priority):
-            return tuple((await self._exchange(request)).registers)
+        response = await self._performed(request, priority, timeout_s, retries)
+        return request.answer(response)
 
     async def write(
         self,
@@ -161,17 +155,21 @@ class ModbusPort(ABC):
         address: int,
         words: Sequence[int],
         *,
-        fc: Literal[6, 16] = 16,
+        fc: int = 16,
         priority: Priority = Priority.COMMAND,
+        timeout_s: float | None = None,
+        retries: int = 0,
     ) -> None:
-        """Write holding registers of one unit.
+        """Write holding registers, or a coil, of one unit.
 
         Args:
             unit: 1 to 255.
             address: of the first word, as sent on the wire.
-            words: 1 to 123 words, each 0 to 65535; with function code 6 exactly one.
-            fc: 16 writes several registers in one message, 6 writes one.
+            words: 1 to 123 words, each 0 to 65535; with function code 6 exactly one, with
+                5 exactly one that is 0 or 1.
+            fc: 16 writes several registers in one message, 6 writes one, 5 a coil.
             priority: who goes first when several wait.
+            timeout_s, retries: as for `read`.
 
         Raises:
             BusError: no usable answer in time; the device has the old or the new words.
@@ -179,10 +177,10 @@ class ModbusPort(ABC):
                 else than what was written.
             ValueError: an argument is outside its range; nothing was sent.
         """
+        if fc in READS or fc not in set(Function):
+            raise ValueError(f"function code {fc} does not write; allowed: 5, 6, 16")
         request = Request(unit, Function(fc), address, len(words), tuple(words))
-        request.check()
-        async with self._turns.turn(priority):
-            await self._exchange(request)
+        await self._performed(request, priority, timeout_s, retries)
 
     def close(self) -> None:
         """Let go of the line; an exchange that is under way fails with `BusError`."""
@@ -210,43 +208,88 @@ class ModbusPort(ABC):
     def _has_numbered_answers(self) -> bool:
         """Return whether an answer names the request that it belongs to."""
 
-    async def _exchange(self, request: Request) -> "ModbusPDU":
+    async def _performed(
+        self, request: Request, priority: Priority, timeout_s: float | None, retries: int
+    ) -> "ModbusPDU":
+        """Carry a request out, in its turn, as often as it takes and is allowed."""
+        request.check()
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(f"timeout_s must be above 0, not {timeout_s}")
+        loop = asyncio.get_running_loop()
+        for attempt in range(retries + 1):
+            wait_s = self._silence.wait_s(request.unit, loop.time())
+            if wait_s > 0 and priority is Priority.POLL:
+                self._tally.count("skipped")
+                raise BusError(
+                    f"{self.name}: unit {request.unit} does not answer; "
+                    f"next attempt in {wait_s:.1f} s"
+                )
+            if attempt:
+                self._tally.count("retries")
+            try:
+                async with self._turns.turn(priority):
+                    return await self._exchange(request, timeout_s or self._timeout_s)
+            except BusError:
+                if attempt == retries or self._client is None:
+                    raise
+        raise AssertionError("the last attempt has returned or raised")
+
+    async def _exchange(self, request: Request, timeout_s: float) -> "ModbusPDU":
         """Send one request, return its verified answer, leave the line fit for the next."""
         from pymodbus.exceptions import ModbusException  # noqa: PLC0415 - see the module
 
         client = await self._connected()
-        self._counts["requests"] += 1
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        self._tally.count("requests")
+        client.ctx.comm_params.timeout_connect = timeout_s  # what pymodbus waits for an answer
         is_settled = False
+        self._is_waiting = True
         try:
             response = await request.send(client)
             _heed_cancellation()
+            self._silence.heard(request.unit)
             request.verify(response)
             is_settled = True
         except ExceptionReplyError:
-            self._counts["refusals"] += 1
+            self._tally.count("refusals")
             is_settled = True
             raise
         except DeviceError:
-            self._counts["errors"] += 1
+            self._tally.count("errors")
             raise
         except ModbusException as error:
-            self._counts["timeouts"] += 1
-            raise BusError(
-                f"{self.name}: {request}: no answer in {self._timeout_s} s"
-            ) from error
+            self._tally.count("timeouts")
+            self._silence.missed(request.unit, loop.time())
+            raise BusError(f"{self.name}: {request}: no answer in {timeout_s:g} s") from error
         finally:
-            self._finish(is_settled=is_settled)
+            self._is_waiting = False
+            self._finish(begun_s, timeout_s, is_settled=is_settled)
         return response
 
-    def _finish(self, *, is_settled: bool) -> None:
+    def _finish(self, begun_s: float, timeout_s: float, *, is_settled: bool) -> None:
         """Let the line rest as long as the exchange that just ended makes it necessary."""
         rest_s = self._gap_s
         if not is_settled and not self._has_numbered_answers:
-            rest_s = max(rest_s, self._quiet_s)
-        self._turns.rest(until=asyncio.get_running_loop().time() + rest_s)
+            rest_s = max(rest_s, timeout_s if self._quiet_s is None else self._quiet_s)
+        until_s = asyncio.get_running_loop().time() + rest_s
+        self._turns.rest(until=until_s)
+        self._tally.busy(begun_s, until_s)
         if self._is_garbled:
             self._is_garbled = False
             self.close()
+
+    def _received(self, sending: bool, data: bytes) -> bytes:
+        """See what goes over the line; give back what pymodbus may know of."""
+        if sending or self._is_waiting:
+            return data if sending else self._sound(data)
+        if data:
+            self._tally.count("late")
+        return b""
+
+    def _sound(self, data: bytes) -> bytes:
+        """Return received bytes, nothing of them if they would make pymodbus fall over."""
+        return data
 
     async def _connected(self) -> "ModbusBaseClient":
         """Return a connected client.
@@ -261,18 +304,19 @@ class ModbusPort(ABC):
         if (wait_s := self._retry_at - loop.time()) > 0:
             raise BusError(f"{self.name}: not connected; next attempt in {wait_s:.1f} s")
         reason = "cannot be opened"
-        client = self._new_client()
+        client: ModbusBaseClient | None = None
         try:
+            client = self._new_client()
             if await client.connect():
                 self._client, self._backoff_s = client, BACKOFF_MIN_S
-                self._counts["connects"] += 1
+                self._tally.count("connects")
                 return client
         except (OSError, ValueError, termios.error) as error:
             reason = f"{reason}: {error}"
         finally:
-            if self._client is not client:
+            if client is not None and self._client is not client:
                 client.close()
-        self._counts["errors"] += 1
+        self._tally.count("errors")
         self._retry_at = loop.time() + self._backoff_s
         self._backoff_s = min(2 * self._backoff_s, BACKOFF_MAX_S)
         raise BusError(f"{self.name}: {reason}")
@@ -317,11 +361,11 @@ class TcpPort(ModbusPort):
             timeout=self._timeout_s,
             retries=0,
             reconnect_delay=0,
-            trace_packet=self._without_garbage if self._has_numbered_answers else None,
+            trace_packet=self._received,
         )
 
-    def _without_garbage(self, sending: bool, data: bytes) -> bytes:
-        if sending or not is_garbled(data):
+    def _sound(self, data: bytes) -> bytes:
+        if not self._has_numbered_answers or not is_garbled(data):
             return data
         self._is_garbled = True
         return b""
@@ -337,14 +381,21 @@ class SerialPort(ModbusPort):
         baudrate: int = 9600,
         parity: Literal["N", "E", "O"] = "N",
         stopbits: Literal[1, 2] = 1,
+        rs485: Rs485Mode = "adapter",
+        echo: bool = False,
+        framing: Literal["rtu", "ascii"] = "rtu",
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         """Name the line; nothing is opened yet.
 
         Args:
-            path: of the device, for instance "/dev/ttyS1".
+            path: of the device: "/dev/serial/by-id/…" is the same adapter whatever it is
+                plugged into and whenever.
             baudrate: bits per second, 300 or more.
-            parity, stopbits: a pseudo terminal has no parity: "N" there.
+            parity, stopbits: of the line. A pseudo terminal has no parity and gets none.
+            rs485: who switches the direction of the line.
+            echo: the adapter hears itself; what was sent is taken away from what comes.
+            framing: "ascii" is Modbus ASCII, in the same eight bits.
             timing: as `Timing` says; the gap is never less than 3.5 characters (Modbus over
                 serial line v1.02, section 2.5.1.1).
 
@@ -357,27 +408,48 @@ class SerialPort(ModbusPort):
         if importlib.util.find_spec("serial") is None:
             raise BoardError(f"{path}: serial lines need pyserial (pilotwire[serial])")
         from pymodbus.client import AsyncModbusSerialClient  # noqa: PLC0415 - see the module
+        from pymodbus.framer import FramerType  # noqa: PLC0415 - see the module
 
         super().__init__(path, timing)
         # A character is 11 bits: start, eight data bits, parity or a second stop bit, stop.
         self.widen_gap(max(3.5 * 11 / baudrate, _FASTEST_PAUSE_S))
         self._make = AsyncModbusSerialClient
+        self._framer = FramerType.RTU if framing == "rtu" else FramerType.ASCII
         self._baudrate, self._parity, self._stopbits = baudrate, parity, stopbits
+        self._rs485, self._echo = rs485, echo
+        self._held: int | None = None
+
+    def close(self) -> None:
+        """Let go of the line; see `ModbusPort.close`."""
+        super().close()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     @property
     def _has_numbered_answers(self) -> bool:
         return False
 
     def _new_client(self) -> "ModbusBaseClient":
+        if self._rs485 != "adapter":
+            self._held = hold(self.name, self._rs485)
         return self._make(
             self.name,
+            framer=self._framer,
             baudrate=self._baudrate,
-            parity=self._parity,
+            parity="N" if _is_pseudo_terminal(self.name) else self._parity,
             stopbits=self._stopbits,
             timeout=self._timeout_s,
             retries=0,
             reconnect_delay=0,
+            handle_local_echo=self._echo,
+            trace_packet=self._received,
         )
+
+
+def _is_pseudo_terminal(path: str) -> bool:
+    """Tell whether a line has no wires: it takes no parity, however a board is written."""
+    return os.path.realpath(path).startswith("/dev/pts/")
 
 
 def _heed_cancellation() -> None:

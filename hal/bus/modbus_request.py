@@ -39,16 +39,24 @@ _EXCEPTIONS: Final = {
 class Function(enum.IntEnum):
     """The function codes that a port sends."""
 
+    READ_COILS = 1
+    READ_DISCRETE = 2
     READ_HOLDING = 3
     READ_INPUT = 4
+    WRITE_COIL = 5
     WRITE_ONE = 6
     WRITE_SEVERAL = 16
 
 
-READS: Final = frozenset({Function.READ_HOLDING, Function.READ_INPUT})
-_MAX_WORDS: Final = {  # sections 6.3, 6.4, 6.6 and 6.12
+BIT_READS: Final = frozenset({Function.READ_COILS, Function.READ_DISCRETE})
+READS: Final = BIT_READS | {Function.READ_HOLDING, Function.READ_INPUT}
+_WRITES: Final = frozenset({Function.WRITE_COIL, Function.WRITE_ONE, Function.WRITE_SEVERAL})
+_MAX_WORDS: Final = {  # sections 6.3, 6.4, 6.6 and 6.12; of bits, no more than of words
+    Function.READ_COILS: 125,
+    Function.READ_DISCRETE: 125,
     Function.READ_HOLDING: 125,
     Function.READ_INPUT: 125,
+    Function.WRITE_COIL: 1,
     Function.WRITE_ONE: 1,
     Function.WRITE_SEVERAL: 123,
 }
@@ -96,11 +104,20 @@ class Request(Value, frozen=True):
             raise ValueError(f"{self}: 1 to {max_count} words at a time, not {self.count}")
         if self.address < 0 or self.address + self.count > _MAX_WORD + 1:
             raise ValueError(f"{self.count} words at {self.address} leave 0 to {_MAX_WORD}")
-        if any(not 0 <= word <= _MAX_WORD for word in self.words):
-            raise ValueError(f"{self}: words are 0 to {_MAX_WORD}, not {self.words}")
+        most = 1 if self.fc is Function.WRITE_COIL else _MAX_WORD
+        if any(not 0 <= word <= most for word in self.words):
+            raise ValueError(f"{self}: words are 0 to {most}, not {self.words}")
 
     def send(self, client: "ModbusBaseClient") -> "Awaitable[ModbusPDU]":
         match self.fc:
+            case Function.READ_COILS:
+                return client.read_coils(self.address, count=self.count, device_id=self.unit)
+            case Function.READ_DISCRETE:
+                return client.read_discrete_inputs(
+                    self.address, count=self.count, device_id=self.unit
+                )
+            case Function.WRITE_COIL:
+                return client.write_coil(self.address, bool(self.words[0]), device_id=self.unit)
             case Function.READ_HOLDING:
                 return client.read_holding_registers(
                     self.address, count=self.count, device_id=self.unit
@@ -125,10 +142,21 @@ class Request(Value, frozen=True):
         if self.words:
             if response.address != self.address:
                 raise DeviceError(f"{self}: confirmed address {response.address:#06x}")
-        elif len(response.registers) != self.count:
-            raise DeviceError(
-                f"{self}: {len(response.registers)} words instead of {self.count}"
-            )
+        elif (got := self._length(response)) != self.count:
+            raise DeviceError(f"{self}: {got} words instead of {self.count}")
+
+    def answer(self, response: "ModbusPDU") -> tuple[int, ...]:
+        """Return what a verified answer to a read carries: words, or bits as 0 and 1."""
+        if self.fc in BIT_READS:
+            return tuple(int(bit) for bit in response.bits[: self.count])
+        return tuple(response.registers)
+
+    def _length(self, response: "ModbusPDU") -> int:
+        """Return how many words came; bits come in whole bytes, and are as many if they fit."""
+        if self.fc not in BIT_READS:
+            return len(response.registers)
+        got = len(response.bits)
+        return self.count if got // 8 == (self.count + 7) // 8 else got
 
 
 def is_garbled(data: bytes) -> bool:
@@ -151,4 +179,4 @@ def is_garbled(data: bytes) -> bool:
         return len(body) != 1
     if code in READS:
         return body[0] != len(body) - 1
-    return code not in {Function.WRITE_ONE, Function.WRITE_SEVERAL} or len(body) != _ECHO
+    return code not in _WRITES or len(body) != _ECHO

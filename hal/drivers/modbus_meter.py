@@ -15,9 +15,6 @@ What an energy register may do, compared with the last accepted reading:
 
 When no poll has been good for `fail_after_s`, the meter is faulty until the next good one
 (`Fault.POWER_METER_FAILURE`). The last accepted reading survives a restart of `run`.
-
-A merged read that the device refuses as an illegal address is split, and the split is kept
-while `run` runs; an optional point that the device does not have is left out from then on.
 """
 
 import asyncio
@@ -25,11 +22,10 @@ from collections.abc import Mapping
 
 from hal.api import EvseListener, Meter
 from hal.bus.modbus import ModbusPort
-from hal.bus.modbus_request import ExceptionReplyError
+from hal.drivers.mapped import MappedDevice
 from hal.errors import DeviceError, HalError
 from hal.registers.codec import Point
 from hal.registers.map import RegisterMap
-from hal.registers.plan import Read, narrow, plan, unpack
 from hal.types import Fault, MeterReading, Phases
 
 _SECONDS_PER_HOUR = 3600.0
@@ -70,21 +66,16 @@ class ModbusMeter(Meter):
         """
         if poll_s <= 0 or fail_after_s <= 0:
             raise ValueError(f"poll_s {poll_s} and fail_after_s {fail_after_s} must be above 0")
-        port.widen_gap(register_map.bus.gap_s)
-        self._port, self._unit, self._map = port, unit, register_map
-        self._points = tuple(point for point in register_map.points if point.name in _USED)
+        self._device = MappedDevice(port, unit, register_map, names=_USED)
+        self._max_power_w = register_map.max_power_w
         self._poll_s, self._fail_after_s = poll_s, fail_after_s
-        self._reads: tuple[Read, ...] = ()
+        self._is_prepared = False
         self._accepted: dict[str, tuple[float, float]] = {}  # energy register: value, instant
 
     async def run(self, listener: EvseListener) -> None:
         """Poll and report until cancelled; trouble is reported, never raised."""
         loop = asyncio.get_running_loop()
-        self._reads = plan(
-            self._points,
-            max_registers=self._map.bus.max_registers,
-            max_gap=self._map.bus.max_gap,
-        )
+        self._is_prepared = False
         due = well_at = loop.time()
         is_faulty: bool | None = None  # None: nothing is known yet
         while True:
@@ -111,34 +102,19 @@ class ModbusMeter(Meter):
             BusError: the line did not carry the exchange.
             DeviceError: the meter refused, or said what cannot be.
         """
-        values: dict[str, float | None] = {}
-        for read in self._reads:
-            values |= await self._fetch(read)
+        if not self._is_prepared:
+            await self._device.prepare()
+            self._is_prepared = True
+        values = await self._device.values()
         at_s = asyncio.get_running_loop().time()
-        checked = {point.name: self._checked(point, values, at_s) for point in self._points}
+        points = self._device.points
+        checked = {point.name: self._checked(point, values, at_s) for point in points}
         reading = _reading(checked)
-        for point in self._points:
+        for point in points:
             value = checked[point.name]
             if point.is_monotonic and value is not None:
                 self._accepted[point.name] = (value, at_s)
         return reading
-
-    async def _fetch(self, read: Read) -> dict[str, float | None]:
-        """Return the values of one read, made smaller where the device refuses it."""
-        try:
-            words = await self._port.read(self._unit, read.fc, read.address, read.count)
-        except ExceptionReplyError as error:
-            smaller = narrow(read) if error.is_illegal_address else None
-            if smaller is None:
-                raise
-        else:
-            return unpack(read, words)
-        at = self._reads.index(read)
-        self._reads = (*self._reads[:at], *smaller, *self._reads[at + 1 :])
-        values: dict[str, float | None] = {}
-        for part in smaller:
-            values |= await self._fetch(part)
-        return values
 
     def _checked(
         self, point: Point, values: Mapping[str, float | None], at_s: float
@@ -171,7 +147,7 @@ class ModbusMeter(Meter):
         if value < before:
             return f"fell from {before} to {value} {point.unit}"
         elapsed_h = (at_s - before_at_s) / _SECONDS_PER_HOUR
-        most = 2 * self._map.max_power_w * elapsed_h + point.step
+        most = 2 * self._max_power_w * elapsed_h + point.step
         if value - before > most:
             return f"rose by {value - before:g} {point.unit}; possible are {most:g}"
         return None

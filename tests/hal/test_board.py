@@ -180,8 +180,8 @@ def test_real_meters_on_one_serial_line_share_its_port():
 
     first, second = (evse.meter for evse in hardware.evses)
     assert isinstance(first, ModbusMeter)
-    assert first._port is second._port
-    assert first._port.name == os.devnull
+    assert first._device._port is second._device._port
+    assert first._device._port.name == os.devnull
 
 
 def test_a_refusal_of_the_bench_is_an_error_that_the_board_names():

@@ -8,15 +8,21 @@ import sys
 import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from hal.bus import rs485
+from hal.bus.counters import LONGEST_S, PATIENCE, PortCounters, Silence, Tally
 from hal.bus.modbus import BACKOFF_MAX_S, ModbusPort, SerialPort, TcpPort, Timing
 from hal.bus.modbus_request import ExceptionReplyError, is_garbled
 from hal.bus.turns import MAX_WAITING, Priority, Turns
 from hal.errors import BusError, DeviceError
+from hal.registers.map import load_map
+from hal.sim.modbus_device import ModbusDeviceServer
 from tests.support import vloop
 
+MAPS = Path(__file__).parents[2] / "config/registers"
 Answer = Callable[[bytes], bytes | None]
 
 
@@ -132,7 +138,7 @@ def test_registers_are_written_by_either_function(fc, words, sent):
     [
         ((0, 4, 0, 1), "unit must be 1 to 255"),
         ((256, 4, 0, 1), "unit must be 1 to 255"),
-        ((1, 1, 0, 1), "allowed: 3, 4"),
+        ((1, 6, 0, 1), "allowed: 1, 2, 3, 4"),
         ((1, 4, 0, 0), "1 to 125 words"),
         ((1, 4, 0, 126), "1 to 125 words"),
         ((1, 4, -1, 1), "leave 0 to 65535"),
@@ -154,6 +160,10 @@ def test_a_read_that_cannot_be_is_refused_before_the_line_is_touched(arguments, 
         (6, [1, 2], "1 to 1 words"),
         (16, [70_000], "words are 0 to 65535"),
         (16, [-1], "words are 0 to 65535"),
+        (5, [2], "words are 0 to 1"),
+        (5, [1, 1], "1 to 1 words"),
+        (4, [1], "does not write; allowed: 5, 6, 16"),
+        (15, [1], "does not write; allowed: 5, 6, 16"),
     ],
 )
 def test_a_write_that_cannot_be_is_refused_before_the_line_is_touched(fc, words, message):
@@ -402,7 +412,7 @@ def test_a_connection_that_went_silent_is_given_up_for_another():
         async with peer(silence) as end, TcpPort("127.0.0.1", end.port) as port:
             for _ in range(10):
                 with pytest.raises(BusError):
-                    await port.read(1, 4, 0, 1)
+                    await port.read(1, 4, 0, 1, priority=Priority.COMMAND)
             assert port.counters.connects > 1
 
     vloop.run(main())
@@ -585,6 +595,186 @@ def test_a_jam_of_polls_is_refused_and_a_command_still_gets_through():
     vloop.run(main())
 
 
+# --- slow, dead and sleeping devices ---
+
+
+def test_a_slow_device_brings_its_own_patience():
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def slow(request: bytes) -> None:
+            loop.call_later(0.8, end.send, rtu_addresses(request))
+
+        async with (
+            peer(slow) as end,
+            TcpPort("127.0.0.1", end.port, framing="rtu") as port,
+        ):
+            with pytest.raises(BusError, match=r"no answer in 0\.5 s"):
+                await port.read(1, 4, 0x10, 2)
+            assert await port.read(1, 4, 0x20, 2, timeout_s=1.0) == (0x20, 0x21)
+            with pytest.raises(BusError, match=r"no answer in 0\.1 s"):
+                await port.read(1, 4, 0x30, 2, timeout_s=0.1)
+
+    vloop.run(main())
+
+
+def test_no_patience_at_all_is_refused():
+    port = TcpPort("127.0.0.1", 1)
+    with pytest.raises(ValueError, match="timeout_s must be above 0"):
+        asyncio.run(port.read(1, 4, 0, 1, timeout_s=0.0))
+
+
+def test_a_request_may_be_repeated_and_the_repetition_is_counted():
+    async def main():
+        async with peer(silence) as end, TcpPort("127.0.0.1", end.port) as port:
+            asyncio.get_running_loop().call_later(0.3, setattr, end, "answer", addresses)
+            assert await port.read(1, 4, 5, 1, retries=1) == (5,)
+            assert (port.counters.requests, port.counters.retries) == (2, 1)
+            end.answer = silence
+            with pytest.raises(BusError):
+                await port.write(1, 5, [1], retries=2)
+            assert port.counters.retries == 3
+
+    vloop.run(main())
+
+
+def test_a_device_that_says_no_is_not_asked_again():
+    async def main():
+        async with (
+            peer(lambda request: tcp(request, bytes([0x84, 2]))) as end,
+            TcpPort("127.0.0.1", end.port) as port,
+        ):
+            with pytest.raises(ExceptionReplyError):
+                await port.read(1, 4, 5, 1, retries=3)
+            assert len(end.asked) == 1
+
+    vloop.run(main())
+
+
+def test_dead_units_do_not_starve_the_others_on_their_line():
+    """With pymodbus as it comes, each poll of a dead one takes 12 s of everybody's time."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        gaps: list[float] = []
+
+        def only_the_first(request: bytes) -> bytes | None:
+            return rtu_addresses(request) if request[0] == 1 else None
+
+        async def poll_the_dead(port: ModbusPort, unit: int) -> None:
+            while True:
+                with pytest.raises(BusError):
+                    await port.read(unit, 4, 0, 1)
+                await asyncio.sleep(0.2)
+
+        async with (
+            peer(only_the_first) as end,
+            TcpPort("127.0.0.1", end.port, framing="rtu") as port,
+        ):
+            dead = [asyncio.create_task(poll_the_dead(port, unit)) for unit in (7, 8, 9)]
+            await asyncio.sleep(20)
+            before = loop.time()
+            while loop.time() < 80:
+                await port.read(1, 4, 0, 2)
+                gaps.append(loop.time() - before)
+                before = loop.time()
+                await asyncio.sleep(0.5)
+            for one in dead:
+                one.cancel()
+        assert sum(gaps) / len(gaps) < 1.2
+        assert port.counters.skipped > 0
+
+    vloop.run(main())
+
+
+def test_a_command_to_a_dead_unit_is_always_sent():
+    async def main():
+        async with peer(silence) as end, TcpPort("127.0.0.1", end.port) as port:
+            for _ in range(PATIENCE):
+                with pytest.raises(BusError, match="no answer"):
+                    await port.read(1, 4, 0, 1)
+            with pytest.raises(
+                BusError, match=r"unit 1 does not answer; next attempt in 1\.0 s"
+            ):
+                await port.read(1, 4, 0, 1)
+            end.answer = addresses
+            await port.write(1, 0, [0], priority=Priority.SAFETY)
+            assert await port.read(1, 4, 5, 1) == (5,)
+
+    vloop.run(main())
+
+
+def test_a_unit_that_answered_once_is_asked_as_before():
+    silence_kept = Silence()
+    for _ in range(20):
+        silence_kept.missed(5, 100.0)
+    assert silence_kept.wait_s(5, 100.0) == LONGEST_S
+    assert silence_kept.wait_s(5, 104.0) == 1.0
+    assert silence_kept.wait_s(6, 100.0) == 0.0
+    silence_kept.heard(5)
+    assert silence_kept.wait_s(5, 100.0) == 0.0
+
+
+def test_an_answer_that_nobody_waits_for_is_counted_and_dropped():
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def late(request: bytes) -> None:
+            loop.call_later(0.7, end.send, rtu_addresses(request))
+
+        async with (
+            peer(late) as end,
+            TcpPort("127.0.0.1", end.port, framing="rtu") as port,
+        ):
+            with pytest.raises(BusError):
+                await port.read(1, 4, 0x10, 2)
+            end.answer = rtu_addresses
+            assert await port.read(1, 4, 0x20, 2) == (0x20, 0x21)
+            assert port.counters.late == 1
+
+    vloop.run(main())
+
+
+def test_the_load_of_a_line_is_the_part_of_the_time_that_it_was_taken():
+    tally = Tally()
+    for second in range(11):
+        tally.busy(second, second + 0.25)
+    assert tally.counters() == PortCounters(load=0.268)
+    for second in range(11, 23):
+        tally.busy(second, second + 1.0)
+    assert tally.counters().load == pytest.approx(0.93, abs=0.03)
+
+
+def test_bits_are_read_and_written():
+    async def main():
+        register_map = load_map(MAPS / "_template-evse.toml")
+        async with (
+            ModbusDeviceServer(register_map) as device,
+            TcpPort("127.0.0.1", device.port) as port,
+        ):
+            device.set_words(10, [1, 0, 1, 1, 0, 0, 0, 0, 1], fc=2)
+            assert await port.read(1, 2, 10, 9) == (1, 0, 1, 1, 0, 0, 0, 0, 1)
+            assert await port.read(1, 2, 10, 1) == (1,)
+            await port.write(1, 400, [1], fc=5)
+            assert await port.read(1, 1, 400, 1) == (1,)
+            await port.write(1, 400, [0], fc=5)
+            assert await port.read(1, 1, 400, 1) == (0,)
+
+    vloop.run(main())
+
+
+def test_more_bits_than_were_asked_for_are_refused():
+    async def main():
+        async with (
+            peer(lambda request: tcp(request, bytes.fromhex("02 02 ffff"))) as end,
+            TcpPort("127.0.0.1", end.port) as port,
+        ):
+            with pytest.raises(DeviceError, match="16 words instead of 2"):
+                await port.read(1, 2, 0, 2)
+
+    vloop.run(main())
+
+
 # --- a serial line ---
 
 
@@ -685,11 +875,89 @@ def test_a_serial_line_that_is_pulled_out_is_a_bus_error():
     vloop.run(main())
 
 
-def test_settings_that_a_line_does_not_take_are_a_bus_error():
+@pytest.mark.parametrize("parity", ["E", "O"])
+def test_a_line_without_wires_does_without_parity(parity):
     async def main():
-        async with serial_peer(silence) as (path, _, _), SerialPort(path, parity="E") as port:
-            with pytest.raises(BusError):
+        async with (
+            serial_peer(rtu_addresses) as (path, _, _),
+            SerialPort(path, parity=parity) as port,
+        ):
+            for _ in range(3):
+                assert await exchanged(port, 8) == (8, 9)
+
+    vloop.run(main())
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("mode", ["rts_high", "rts_low"])
+def test_a_line_whose_driver_has_no_rs485_mode_says_so_and_stays_closed(mode):
+    async def main():
+        async with serial_peer(silence) as (path, _, _), SerialPort(path, rs485=mode) as port:
+            before = open_files()
+            with pytest.raises(
+                BusError, match=r'has no RS-485 mode .* rs485 = "adapter" leaves'
+            ):
                 await port.read(1, 4, 0, 1)
+            assert open_files() == before
+
+    vloop.run(main())
+
+
+def test_rs485_settings_are_those_of_the_kernel():
+    assert rs485.settings("rts_high") == struct.pack("=8I", 1 | 2, 0, 0, 0, 0, 0, 0, 0)
+    assert rs485.settings("rts_low") == struct.pack("=8I", 1 | 4, 0, 0, 0, 0, 0, 0, 0)
+
+
+def test_an_adapter_that_hears_itself_is_understood():
+    async def main():
+        async with (
+            serial_peer(lambda request: request + rtu_addresses(request)) as (path, _, _),
+            SerialPort(path, echo=True) as port,
+        ):
+            for at in (8, 9, 10):
+                assert await exchanged(port, at) == (at, at + 1)
+
+    vloop.run(main())
+
+
+def test_modbus_ascii_has_the_frames_of_the_makers_document():
+    async def main():
+        answer = b":01030200B248\r\n"
+        async with (
+            serial_peer(lambda _: answer) as (path, asked, _),
+            SerialPort(path, framing="ascii") as port,
+        ):
+            assert await port.read(1, 3, 4, 1) == (0xB2,)
+            assert asked == [b":010300040001F7\r\n"]
+
+    vloop.run(main())
+
+
+def test_a_line_that_comes_back_under_its_name_is_opened_again(tmp_path):
+    name = tmp_path / "usb-FTDI_FT232R_A50285BI-if00-port0"
+
+    async def main():
+        async with serial_peer(rtu_addresses) as (path, _, device):
+            name.symlink_to(path)
+            port = SerialPort(str(name))
+            assert await exchanged(port, 8) == (8, 9)
+            name.unlink()
+            asyncio.get_running_loop().remove_reader(device)
+            with open("/dev/null", "rb") as nothing:  # noqa: ASYNC230, PTH123
+                os.dup2(nothing.fileno(), device)  # the adapter is pulled out
+            with pytest.raises(BusError):
+                await exchanged(port, 8)
+            with pytest.raises(BusError, match=r"cannot be opened|not connected"):
+                await exchanged(port, 8)
+        async with serial_peer(rtu_addresses) as (path, _, _):
+            name.symlink_to(path)  # and put into another socket
+            await asyncio.sleep(BACKOFF_MAX_S)
+            assert await exchanged(port, 8) == (8, 9)
+            assert port.counters.connects == 2
+            port.close()
 
     vloop.run(main())
 
