@@ -67,7 +67,8 @@ STEADY_S: Final = 1.0
 """A driver that has run this long after a failure is well again."""
 
 RELEASE_S: Final = 1.0
-"""How long each of the last two commands may take, so that the exit stays within 5 s."""
+"""How long each of the last two commands, and then the contactor, may take: the exit stays
+within 5 s."""
 
 
 class Reporter(EvseListener):
@@ -194,6 +195,9 @@ class EvseRunner:
     async def _released(self) -> None:
         await self._last(self._controller.offer(0.0, valid_s=VALID_S))
         await self._last(self._controller.energize(closed=False))
+        now_s = asyncio.get_running_loop().time()
+        if not await self._until(lambda: not self.reporter.is_closed, now_s + RELEASE_S):
+            logger.warning("evse=%d contactor still closed", self._hardware.evse_id)
 
     async def _last(self, command: Coroutine[Any, Any, None]) -> None:
         try:

@@ -662,13 +662,35 @@ def test_at_the_end_the_outputs_are_safe_and_the_drivers_still_carried_the_comma
     run(told())
 
 
+def test_the_end_waits_until_the_contactor_has_moved():
+    async def told(rig):
+        await rig.charging()
+        begun = now_s()
+        await rig.__aexit__()
+        assert now_s() - begun == pytest.approx(MOVES_S)
+
+    story(told)
+
+
+def test_but_not_for_a_welded_one(caplog):
+    async def told(rig):
+        await rig.charging()
+        rig.board.is_welded = True
+        begun = now_s()
+        await rig.__aexit__()
+        assert now_s() - begun == pytest.approx(1.0)
+
+    story(told)
+    assert "evse=1 contactor still closed" in caplog.text
+
+
 def test_an_end_does_not_wait_for_hardware_that_does_not_answer(caplog):
     async def told(rig):
         await rig.charging()
         rig.board.command_s = 3600.0
         begun = now_s()
         await rig.__aexit__()
-        assert now_s() - begun == pytest.approx(2.0)
+        assert now_s() - begun == pytest.approx(3.0)
         assert rig.board.given(begun) == [("offer", 0.0), ("energize", False)]
 
     story(told)
