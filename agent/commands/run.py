@@ -5,22 +5,18 @@ A mistake in the configuration ends it with exit code 78, each mistake with its 
 """
 
 import argparse
-import logging
-import os
-from typing import Final
 
 from agent import main
 from agent.commands.invocation import UsageError, config_path
-
-LEVELS: Final = ("debug", "info", "warning", "error")
-_IN_JOURNAL: Final = "%(levelname)s %(name)s: %(message)s"
-_ALONE: Final = f"%(asctime)s {_IN_JOURNAL}"
+from agent.runtime.logs import DEFAULT, LEVELS, VARIABLE
 
 
 def declare(parser: argparse.ArgumentParser, _: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="least level (default: info)"
+        "--log-level",
+        choices=LEVELS,
+        help=f"least level (default: what {VARIABLE} names, else {DEFAULT})",
     )
 
 
@@ -35,6 +31,4 @@ def execute(args: argparse.Namespace) -> int:
             "pilotwire run: --socket is for the commands that talk to the agent; "
             "where it listens is said by its configuration, [control] socket"
         )
-    form = _IN_JOURNAL if "JOURNAL_STREAM" in os.environ else _ALONE
-    logging.basicConfig(level=args.log_level.upper(), format=form)
-    return main.run(config_path(args))
+    return main.run(config_path(args), args.log_level)
