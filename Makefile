@@ -44,9 +44,9 @@ cover: $(DEV)
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks $(if $(JSON),--json $(JSON))
 
-## powercut: kill the real process at random moments of real sessions (ROUNDS=50)
+## powercut: kill the real process in real sessions (ROUNDS=50), cut every scenario (CUTS=400)
 powercut: $(DEV)
-	$(BIN)/python -m tests.powercut --rounds $(or $(ROUNDS),50)
+	$(BIN)/python -m tests.powercut --rounds $(or $(ROUNDS),50) --cuts $(or $(CUTS),400)
 
 ## soak: virtual days of random vehicles, tokens, outages and faults (DAYS=30)
 soak: $(DEV)

@@ -197,6 +197,7 @@ class Lab:
         self._directory = directory_in_memory()
         self._shell: Shell | None = None
         self._life: asyncio.Task[None] | None = None
+        self._stays_dark = False
 
     # --- the world ---
 
@@ -265,7 +266,7 @@ class Lab:
         await asyncio.sleep(0)
 
     async def _powered(self, cause: BootReason) -> None:
-        while True:
+        while not self._stays_dark:
             store = Store.open(self._directory)
             shell = self._shell = self._built(store)
             self.is_running = True
@@ -276,7 +277,7 @@ class Lab:
             finally:
                 self.is_running = False
                 await self._ended(store)
-            if self.cutter.is_dead and self.revive_s is not None:
+            if self.cutter.is_dead and self.revive_s is not None and not self._stays_dark:
                 self.cutter.is_dead, cause = False, BootReason.POWER_UP
                 await asyncio.sleep(self.revive_s)
             elif shell.restart is not None:
@@ -348,10 +349,10 @@ class Lab:
     async def cut(self) -> None:
         """Take the power away now."""
         assert self._life is not None
-        self.cutter.is_dead = True
+        self.cutter.is_dead = self._stays_dark = True
         self._life.cancel()
         await asyncio.gather(self._life, return_exceptions=True)
-        self._life, self.cutter.is_dead = None, False
+        self._life, self.cutter.is_dead, self._stays_dark = None, False, False
         self.cuts += 1
 
     async def stop(self) -> None:
@@ -360,7 +361,9 @@ class Lab:
             life, self._life = self._life, None
             if not life.done():
                 self._shell.stop()
+            self._stays_dark = True  # neither a cut nor a restart brings it back from here on
             await life
+            self._stays_dark = self.cutter.is_dead = False
 
     @property
     def is_alive(self) -> bool:
