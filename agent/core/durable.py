@@ -22,7 +22,7 @@ from agent.core.session import durable
 from agent.core.standing import CacheEntry
 from agent.core.states import DurableSession, Evse, Idle
 from agent.core.station import Station
-from agent.core.timebase import EARLIEST_WALL_S, Timebase
+from agent.core.timebase import EARLIEST_WALL_S, Past, Timebase
 from agent.core.values import BootReason, EvseSpec, StationInfo, TokenInfo, Value
 from agent.core.variables import Settings
 
@@ -41,12 +41,16 @@ class ListRow(Value, frozen=True):
 
 
 class BootRow(Value, frozen=True):
-    """What the next boot must know of this one."""
+    """What the next boot must know of this one, and of the time in those before."""
 
     boot: int = 0
     intended: BootReason | None = None
     machine: str = ""
     floor_s: float = EARLIEST_WALL_S
+    offset_s: float | None = None
+    began_s: float = 0.0
+    last_s: float = 0.0
+    past: tuple[Past, ...] = ()
 
 
 SLICES: Final[Mapping[str, Any]] = {
@@ -86,6 +90,10 @@ def rows(station: Station) -> Rows:
         intended=station.provisioning.intended,
         machine=station.provisioning.machine,
         floor_s=station.timebase.floor_s,
+        offset_s=station.timebase.offset_s,
+        began_s=station.timebase.began_s,
+        last_s=station.timebase.last_s,
+        past=station.timebase.past,
     )
     return {
         "session": sessions,
@@ -189,7 +197,9 @@ def restored(
         evses=evses,
         site=site,
         settings=settings,
-        timebase=Timebase(boot=boot.boot, floor_s=boot.floor_s),
+        timebase=Timebase(
+            boot.boot, boot.offset_s, boot.floor_s, boot.began_s, boot.last_s, boot.past
+        ),
         provisioning=Provisioning(intended=boot.intended, machine=boot.machine),
         authorization=Authorization(cache=slice_of("cache")),
         local_list=LocalList(

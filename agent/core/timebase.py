@@ -4,11 +4,15 @@ The station's wall clock is the monotonic clock plus an offset that it learned i
 from the CSMS, or from a system clock that is plausible. A system clock that shows less than
 what has surely passed lost its battery, and would date the next bill before the last.
 
-A stamp taken before the offset was known is dated afterwards, as long as it is of the same
-boot. A stamp of an earlier boot that never knew the time cannot be repaired; it gets the
-latest instant that was surely past, so that no 1970 ever reaches the wire and no order of
-events is turned around.
+A stamp taken before the offset was known is dated afterwards, also in a later boot: the
+offsets of the last boots are kept. A boot that never knew the time is taken to have ended
+when the next one began: the intervals in it stay as they were, no 1970 ever reaches the wire,
+and no order of events is turned around.
 """
+
+from typing import Final
+
+from msgspec.structs import replace
 
 from agent.core.values import Stamp, Value
 
@@ -19,6 +23,24 @@ STEP_S = 2.0
 """Smaller differences to the CSMS's clock are left alone (jitter of the network)."""
 
 
+MOST_PAST: Final = 8
+"""Boots that are remembered; records of a transaction seldom lie further apart."""
+
+
+class Past(Value, frozen=True):
+    """An earlier boot.
+
+    Attributes:
+        offset_s: wall minus monotonic seconds; None when it never knew the time.
+        began_s, last_s: when it began, and when it last kept a record, monotonic seconds.
+    """
+
+    boot: int
+    offset_s: float | None
+    began_s: float
+    last_s: float
+
+
 class Timebase(Value, frozen=True):
     """Relation of the monotonic clock to wall time.
 
@@ -26,24 +48,51 @@ class Timebase(Value, frozen=True):
         boot: the present boot.
         offset_s: wall minus monotonic seconds; None while the time is unknown.
         floor_s: an instant that has surely passed, UTC seconds.
+        began_s, last_s: when the present boot began, and last kept a record, monotonic
+            seconds.
+        past: the boots before, the latest first.
     """
 
     boot: int = 0
     offset_s: float | None = None
     floor_s: float = EARLIEST_WALL_S
+    began_s: float = 0.0
+    last_s: float = 0.0
+    past: tuple[Past, ...] = ()
 
     def wall_s(self, stamp: Stamp) -> float | None:
         """Return the wall time of an instant, None while it cannot be known."""
         if stamp.wall_s is not None:
             return stamp.wall_s
-        if stamp.boot == self.boot and self.offset_s is not None:
-            return stamp.monotonic_s + self.offset_s
+        for boot in self._boots():
+            if boot.boot == stamp.boot and boot.offset_s is not None:
+                return stamp.monotonic_s + boot.offset_s
         return None
 
     def told_s(self, stamp: Stamp) -> float:
-        """Return the wall time to tell others: the best known, never before the floor."""
+        """Return the wall time to tell others: the best known, never before this software."""
         wall = self.wall_s(stamp)
-        return self.floor_s if wall is None else max(wall, EARLIEST_WALL_S)
+        return max(self._guessed_s(stamp) if wall is None else wall, EARLIEST_WALL_S)
+
+    def _guessed_s(self, stamp: Stamp) -> float:
+        """Return when it may have been: counted back from the beginning of a later boot."""
+        begin: float | None = None
+        for boot in self._boots():
+            offset_s = boot.offset_s
+            if offset_s is None and begin is not None:
+                offset_s = begin - boot.last_s
+            if offset_s is None:
+                continue
+            begin = offset_s + boot.began_s
+            if boot.boot == stamp.boot:
+                return offset_s + min(stamp.monotonic_s, boot.last_s)
+        is_present = stamp.boot == self.boot
+        return self.floor_s if begin is None or is_present else begin
+
+    def _boots(self) -> tuple[Past, ...]:
+        """Return every boot that is known, the present one first."""
+        present = Past(self.boot, self.offset_s, self.began_s, self.last_s)
+        return (present, *self.past)
 
     def dated(self, now: Stamp) -> Stamp:
         """Return the present instant with this clock's wall time on it."""
@@ -56,7 +105,9 @@ def booted(state: Timebase, now: Stamp) -> Timebase:
     """Return the clock of a new boot: what the system clock shows if it is plausible."""
     wall, floor_s = now.wall_s, state.floor_s
     offset_s = None if wall is None or wall < floor_s else wall - now.monotonic_s
-    return Timebase(boot=now.boot, offset_s=offset_s, floor_s=floor_s)
+    ended = Past(state.boot, state.offset_s, state.began_s, state.last_s)
+    past = (ended, *state.past)[:MOST_PAST]
+    return Timebase(now.boot, offset_s, floor_s, now.monotonic_s, now.monotonic_s, past)
 
 
 def learned(state: Timebase, csms_wall_s: float, now: Stamp) -> Timebase:
@@ -71,8 +122,7 @@ def learned(state: Timebase, csms_wall_s: float, now: Stamp) -> Timebase:
     offset_s = csms_wall_s - now.monotonic_s
     if state.offset_s is not None and abs(offset_s - state.offset_s) <= STEP_S:
         return state
-    floor_s = min(state.floor_s, csms_wall_s)
-    return Timebase(boot=state.boot, offset_s=offset_s, floor_s=floor_s)
+    return replace(state, offset_s=offset_s, floor_s=min(state.floor_s, csms_wall_s))
 
 
 def stepped_s(before: Timebase, after: Timebase) -> float:
@@ -83,8 +133,10 @@ def stepped_s(before: Timebase, after: Timebase) -> float:
 
 
 def passed(state: Timebase, now: Stamp) -> Timebase:
-    """Note that the present instant has surely passed."""
+    """Note that a record of the present instant is kept: it has surely passed."""
     wall = state.wall_s(now)
-    if wall is None or wall <= state.floor_s:
+    floor_s = state.floor_s if wall is None else max(wall, state.floor_s)
+    last_s = max(now.monotonic_s, state.last_s)
+    if (floor_s, last_s) == (state.floor_s, state.last_s):
         return state
-    return Timebase(boot=state.boot, offset_s=state.offset_s, floor_s=wall)
+    return replace(state, floor_s=floor_s, last_s=last_s)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from agent.core.timebase import (
     EARLIEST_WALL_S,
+    MOST_PAST,
     STEP_S,
     Timebase,
     booted,
@@ -60,11 +61,45 @@ def test_a_stamp_that_was_dated_stays_as_it_was() -> None:
     assert clock.told_s(Stamp(4, 5.0, WALL_S + 5.0)) == WALL_S + 5.0
 
 
-def test_a_stamp_that_cannot_be_dated_gets_the_latest_instant_that_had_passed() -> None:
-    clock = passed(
-        learned(booted(UNSET, Stamp(4, 0.0)), WALL_S, Stamp(4, 10.0)), Stamp(4, 20.0)
-    )
-    assert clock.told_s(Stamp(2, 5.0)) == WALL_S + 10.0
+def test_a_stamp_of_an_earlier_boot_is_dated_by_what_that_boot_learned() -> None:
+    first = learned(booted(UNSET, Stamp(4, 0.0)), WALL_S, Stamp(4, 100.0))
+    second = booted(first, Stamp(5, 3.0))
+    assert second.told_s(Stamp(4, 15.0)) == WALL_S - 85.0
+    assert learned(second, WALL_S + 900.0, Stamp(5, 7.0)).told_s(Stamp(4, 15.0)) == WALL_S - 85
+
+
+def test_a_boot_without_the_time_is_told_as_if_it_had_ended_when_the_next_began() -> None:
+    first = passed(booted(UNSET, Stamp(4, 5.0)), Stamp(4, 65.0))
+    second = passed(booted(first, Stamp(5, 6.0)), Stamp(5, 46.0))
+    clock = learned(booted(second, Stamp(6, 2.0)), WALL_S, Stamp(6, 10.0))
+    began_s = WALL_S - 8.0
+    clock = booted(clock, Stamp(7, 1.0, WALL_S + 500.0))
+    for moment in (clock, passed(clock, Stamp(7, 900.0))):
+        told = [
+            moment.told_s(Stamp(boot, at)) for boot, at in ((5, 90.0), (5, 46.0), (5, 16.0))
+        ]
+        assert told == [began_s, began_s, began_s - 30.0]
+        assert moment.told_s(Stamp(4, 65.0)) == began_s - 40.0
+        assert moment.told_s(Stamp(4, 5.0)) == began_s - 100.0
+
+
+def test_a_boot_that_nobody_remembers_is_told_as_before_all_others() -> None:
+    clock = booted(UNSET, Stamp(4, 10.0, WALL_S))
+    assert clock.told_s(Stamp(2, 5.0)) == WALL_S
+
+
+def test_only_so_many_boots_are_remembered() -> None:
+    clock = UNSET
+    for boot in range(4, 40):
+        clock = booted(clock, Stamp(boot, 1.0, WALL_S + boot))
+    assert [past.boot for past in clock.past] == [*range(38, 38 - MOST_PAST, -1)]
+    assert clock.told_s(Stamp(5, 1.0)) == WALL_S + 39 - MOST_PAST
+    assert clock.told_s(Stamp(39, 1.0)) == WALL_S + 39
+
+
+def test_while_the_time_is_unknown_the_latest_instant_that_had_passed_is_told() -> None:
+    before = passed(booted(UNSET, Stamp(4, 0.0, WALL_S)), Stamp(4, 20.0))
+    assert booted(before, Stamp(5, 1.0)).told_s(Stamp(5, 7.0)) == WALL_S + 20.0
 
 
 def test_no_instant_before_this_software_is_ever_told() -> None:
@@ -102,7 +137,7 @@ def test_what_has_passed_never_goes_back_and_needs_a_clock() -> None:
     later = passed(clock, Stamp(4, 50.0))
     assert later.floor_s == WALL_S + 50.0
     assert passed(later, Stamp(4, 40.0)) is later
-    assert passed(UNSET, Stamp(3, 1.0)) is UNSET
+    assert passed(UNSET, Stamp(3, 1.0)).floor_s == UNSET.floor_s
 
 
 @settings(deadline=None)
