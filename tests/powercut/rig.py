@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.bench.charger import Charger, ChargerError
-from agent.bench.csms import Csms, CsmsError
+from agent.bench.csms import Csms
 from agent.bench.ledger import Transaction
 from agent.bench.listener import listen
+from agent.bench.session import CsmsError
 from hal.board import SIM_SOCKET, SIM_STATE
 from hal.errors import HalError
 from hal.sim.remote import Place, Simulator
