@@ -25,6 +25,7 @@ from hal.board_file import (
     load_board,
 )
 from hal.errors import BusError
+from hal.registers.turned import turned
 from hal.sim.vehicle import SimRefused
 
 if TYPE_CHECKING:
@@ -244,6 +245,9 @@ def _modbus_port(settings: PortSettings) -> "ModbusPort":
                 baudrate=settings.baudrate,
                 parity=settings.parity,
                 stopbits=settings.stopbits,
+                framing=settings.framing,
+                rs485=settings.rs485,
+                echo=settings.echo,
             )
 
 
@@ -251,4 +255,7 @@ def _modbus_meter(board: Board, evse: EvseSettings, port: "ModbusPort") -> Meter
     from hal.drivers.modbus_meter import ModbusMeter  # noqa: PLC0415 - see the module
 
     settings = evse.meter
-    return ModbusMeter(port, settings.unit, board.maps[settings.map], poll_s=settings.poll_s)
+    register_map = board.maps[settings.map]
+    if settings.turned:
+        register_map = turned(register_map)
+    return ModbusMeter(port, settings.unit, register_map, poll_s=settings.poll_s)

@@ -56,24 +56,41 @@ class ModbusTcpSettings(Value, frozen=True, tag="modbus_tcp", tag_field="driver"
 
 
 class ModbusSerialSettings(Value, frozen=True, tag="modbus_serial", tag_field="driver"):
-    """A serial line of this machine."""
+    """A serial line of this machine.
+
+    Attributes:
+        path: of the device. Names under /dev/serial/by-id or by-path stay the same whatever
+            else is plugged in.
+        framing: "ascii" is Modbus ASCII.
+        rs485: who switches the direction: the adapter itself, or the kernel by RTS.
+        echo: the adapter hears what it sends.
+    """
 
     path: Text
     baudrate: Annotated[int, Meta(ge=300, le=921_600)] = 9600
     parity: Literal["N", "E", "O"] = "N"
     stopbits: Literal[1, 2] = 1
+    framing: Literal["rtu", "ascii"] = "rtu"
+    rs485: Literal["adapter", "rts_high", "rts_low"] = "adapter"
+    echo: bool = False
 
 
 PortSettings: TypeAlias = ModbusTcpSettings | ModbusSerialSettings
 
 
 class ModbusMeterSettings(Value, frozen=True, tag="modbus_meter", tag_field="driver"):
-    """A meter that a register map describes; `poll_s` is at most what `hal.api` demands."""
+    """A meter that a register map describes.
+
+    Attributes:
+        poll_s: time between two polls, at most what `hal.api` demands.
+        turned: it is wired the wrong way round: its export is what the EVSE draws.
+    """
 
     port: Name
     map: Name
-    unit: Annotated[int, Meta(ge=1, le=247)] = 1
+    unit: Annotated[int, Meta(ge=1, le=255)] = 1
     poll_s: Annotated[float, Meta(ge=0.2, le=5.0)] = 1.0
+    turned: bool = False
 
 
 class SimulatedControllerSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
@@ -292,6 +309,12 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
         if found is not None and found.phases < evse.phases:
             text = f"{meter.map} measures {found.phases} phase, the EVSE has {evse.phases}"
             yield (*at, "meter", "map"), text
+        names = {point.name for point in found.points} if found is not None else set()
+        if found is not None and found.lacks:
+            yield (*at, "meter", "map"), f"{meter.map} is no meter: {found.lacks[0]}"
+        elif meter.turned and found is not None and "energy_export" not in names:
+            text = f"{meter.map} has no energy_export, which a turned meter is billed by"
+            yield (*at, "meter", "turned"), text
     yield from _in_ports(data)
     yield from _in_sharing(data)
 

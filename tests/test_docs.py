@@ -22,3 +22,9 @@ def test_links_lead_somewhere(page: Path):
         link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()
     ]
     assert missing == []
+
+
+def test_every_shipped_map_is_on_the_list_of_devices():
+    listed = (ROOT / "docs/devices/README.md").read_text()
+    maps = {path.stem for path in (ROOT / "config/registers").glob("[!_]*.toml")}
+    assert [name for name in sorted(maps) if f"`{name}`" not in listed] == []

@@ -212,7 +212,7 @@ class MapFile(Value, frozen=True, forbid_unknown_fields=True):
     id: Identifier
     vendor: ShortText
     model: ShortText
-    source: ShortText
+    source: Annotated[str, Meta(min_length=1, max_length=200)]
     phases: Literal[1, 3]
     points: Annotated[dict[str, PointEntry], Meta(min_length=1, max_length=64)]
     verified: Prose = "against no device"

@@ -280,3 +280,25 @@ def test_a_template_is_a_valid_simulated_board(tmp_path, evses, phases):
 def test_a_template_of_what_cannot_be_is_refused(properties, says):
     with pytest.raises(ValueError, match=says):
         board_template(**properties)
+
+
+def test_a_turned_meter_needs_the_register_that_it_is_billed_by(tmp_path):
+    text = ONE.replace("phases = 3", "phases = 1")
+    turned = text.replace('"eastron-sdm630"', '"orno-we-514", turned = true')
+    assert found(tmp_path, turned) == [
+        "9: orno-we-514 has no energy_export, which a turned meter is billed by"
+    ]
+    assert (
+        found(tmp_path, text.replace('"eastron-sdm630"', '"eastron-sdm630", turned = true'))
+        == []
+    )
+
+
+def test_the_map_of_a_controller_is_no_meter(tmp_path):
+    registers = tmp_path / "registers"
+    registers.mkdir()
+    template = (BOARDS.parent / "registers/_template-evse.toml").read_text()
+    (registers / "box.toml").write_text(template)
+    assert found(tmp_path, ONE.replace('"eastron-sdm630"', '"box"')) == [
+        "9: box is no meter: a meter with phases = 3 needs energy_import"
+    ]

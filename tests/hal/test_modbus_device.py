@@ -7,9 +7,9 @@ import pytest
 
 from hal.bus.modbus import TcpPort
 from hal.bus.modbus_request import ExceptionReplyError
+from hal.drivers.mapped import MappedDevice
 from hal.errors import BusError, DeviceError
 from hal.registers.map import RegisterMap, load_map
-from hal.registers.plan import plan, unpack
 from hal.sim.modbus_device import MAX_CONNECTIONS, MAX_FAULTS, ModbusDeviceServer
 from tests.support import vloop
 
@@ -48,17 +48,13 @@ def test_every_shipped_map_reads_back_what_its_device_is_fed(path):
     values = middle(register_map)
 
     async def main():
-        got: dict[str, float | None] = {}
-        bus = register_map.bus
         async with (
             ModbusDeviceServer(register_map, read_points=lambda: values) as device,
             TcpPort("127.0.0.1", device.port) as port,
         ):
-            for read in plan(
-                register_map.points, max_registers=bus.max_registers, max_gap=bus.max_gap
-            ):
-                words = await port.read(1, read.fc, read.address, read.count)
-                got |= unpack(read, words)
+            mapped = MappedDevice(port, 1, register_map)
+            await mapped.prepare()
+            got = await mapped.values()
         steps = {point.name: point.step for point in register_map.points}
         for name, value in values.items():
             assert got[name] == pytest.approx(value, rel=1e-6, abs=steps[name])

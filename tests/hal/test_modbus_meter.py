@@ -7,11 +7,17 @@ import pytest
 from hal.bus.modbus import TcpPort
 from hal.drivers.modbus_meter import ModbusMeter
 from hal.registers.map import RegisterMap, load_map
+from hal.registers.turned import turned
 from hal.sim.modbus_device import ModbusDeviceServer
 from hal.types import Fault, MeterReading, Phases
 from tests.support import vloop
 from tests.support.contract_hal import Recorder, served
 
+METERS = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "config/registers").glob("[!_]*.toml")
+    if not load_map(path).lacks
+)
 SDM630 = load_map(Path(__file__).parents[2] / "config/registers/eastron-sdm630.toml")
 
 SINGLE_PHASE = """\
@@ -316,6 +322,39 @@ def test_everything_but_energy_may_fall():
         assert (reading.power_w, reading.current_a.l1) == (0.0, 0.0)
 
     played(scene)
+
+
+# --- every shipped meter ---
+
+
+@pytest.mark.parametrize("path", METERS, ids=lambda path: path.stem)
+def test_every_shipped_meter_is_read_over_the_wire(path):
+    register_map = load_map(path)
+
+    async def scene(bench):
+        reading = await bench.reading()
+        assert reading.energy_import_wh == pytest.approx(1_234_500.0, abs=1.0)
+        assert reading.power_w == pytest.approx(10_740.0, abs=10.0)
+        assert reading.voltage_v.l1 == pytest.approx(230.0, abs=0.1)
+        assert reading.current_a.l1 == pytest.approx(16.0, abs=0.1)
+        if register_map.phases == 3:
+            assert reading.current_a.l3 == pytest.approx(15.0, abs=0.1)
+        assert reading.frequency_hz in (None, pytest.approx(50.0, abs=0.1))
+        assert bench.failures == []
+
+    played(scene, register_map)
+
+
+def test_a_turned_meter_reports_what_it_exports():
+    async def scene(bench):
+        bench.device.set_point("energy_export", 77_000.0)
+        bench.device.set_point("power_total", -3680.0)
+        await bench.recorder.until(
+            lambda now: now.readings and now.readings[-1].power_w == 3680.0
+        )
+        assert bench.recorder.readings[-1].energy_import_wh == 77_000.0
+
+    played(scene, turned(SDM630), device_map=SDM630)
 
 
 # --- faults ---
