@@ -33,6 +33,12 @@ class Frame(NamedTuple):
     text: str
     tree: list[Any]
 
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Return the payload of a call or an answer; of a refusal there is none."""
+        members: dict[str, Any] = self.tree[3] if self.tree[0] == CALL else self.tree[2]
+        return members
+
 
 class Wire:
     """The frames of all links, seen from the station."""
