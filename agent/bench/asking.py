@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final
 
-from agent.bench.desk import Asked, Payload, SettingError
+from agent.bench.desk import Asked, Payload, SettingError, Wish
 from agent.bench.ledger import Ledger
 from agent.bench.script import Refusal, Verdict
 from agent.bench.session import CsmsError, Session
+from agent.ocpp.wire_time import to_text
 
 ANSWER_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer a request."""
@@ -33,6 +34,11 @@ class Asking(ABC):
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> Payload | Refusal:
         """Send any request, as it is, and return the station's answer."""
+
+    @property
+    @abstractmethod
+    def now_s(self) -> float:
+        """Return the time that it tells, UTC seconds since 1970."""
 
     @abstractmethod
     def _session(self, identity: str) -> Session:
@@ -103,6 +109,34 @@ class Asking(ABC):
         if isinstance(answer, Refusal):
             raise CsmsError(f"{asked.action}: {answer.code}")
         return clerk.list_version_of(answer)
+
+    async def reserve(
+        self,
+        identity: str,
+        reservation_id: int,
+        token: str,
+        *,
+        for_s: float = 3600.0,
+        evse_id: int | None = None,
+        group: str | None = None,
+    ) -> str:
+        """Keep an EVSE free from now on, None: any; return as `remote_start` does.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        expires_at = to_text(self.now_s + for_s)
+        wish = Wish(reservation_id, token, expires_at, evse_id, group)
+        return await self._status(identity, self._session(identity).clerk.reserve(wish))
+
+    async def cancel_reservation(self, identity: str, reservation_id: int) -> str:
+        """End a reservation; return as `remote_start` does.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        asked = Asked("CancelReservation", {"reservationId": reservation_id})
+        return await self._status(identity, asked)
 
     async def trigger(self, identity: str, message: str, evse_id: int | None = None) -> str:
         """Ask to be told a message now; return as `remote_start` does.

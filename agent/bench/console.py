@@ -43,6 +43,8 @@ remote-stop [IDENTITY]           ask it to stop the latest open one
 reset [IDENTITY] soft|hard       restart it, after its transactions or at once
 list [IDENTITY] VERSION TOKENS   change the local list; -TOKEN removes, commas between
 list-version [IDENTITY]          ask for its version
+reserve [IDENTITY] EVSE TOKEN    keep an EVSE free for an hour, 0: any
+unreserve [IDENTITY] NUMBER      end a reservation
 trigger [IDENTITY] MESSAGE       ask to be told a message now
 limit [IDENTITY] AMPERES         limit all charging by a default profile
 get [IDENTITY] NAME              read a setting: a 1.6 key, or Component.Variable
@@ -149,12 +151,15 @@ class Console:
         self._lines: deque[str] = deque(maxlen=MOST_COMMANDS)
         self._arrived = asyncio.Event()
         self._unread = b""
+        self._reservations = 0
         self._commands: Mapping[str, Callable[[list[str]], Awaitable[str]]] = {
             "remote-start": self._remote_start,
             "remote-stop": self._remote_stop,
             "reset": self._reset,
             "list": self._list,
             "list-version": self._list_version,
+            "reserve": self._reserve,
+            "unreserve": self._unreserve,
             "trigger": self._trigger,
             "limit": self._limit,
             "get": self._get,
@@ -252,17 +257,27 @@ class Console:
 
     async def _list(self, words: list[str]) -> str:
         identity, (version, tokens) = self._split(words, 2)
-        if not version.isdecimal():
-            raise CommandError(f"{version!r} is no version")
         entries = {
             token.removeprefix("-"): None if token.startswith("-") else Verdict()
             for token in tokens.split(",")
         }
-        return await self._csms.send_list(identity, int(version), entries)
+        return await self._csms.send_list(identity, _whole(version, "version"), entries)
 
     async def _list_version(self, words: list[str]) -> str:
         identity, _ = self._split(words, 0)
         return str(await self._csms.list_version(identity))
+
+    async def _reserve(self, words: list[str]) -> str:
+        identity, (place, token) = self._split(words, 2)
+        evse_id = _whole(place, "EVSE")
+        self._reservations += 1
+        number = self._reservations
+        answer = await self._csms.reserve(identity, number, token, evse_id=evse_id or None)
+        return f"{answer}, number {number}"
+
+    async def _unreserve(self, words: list[str]) -> str:
+        identity, (number,) = self._split(words, 1)
+        return await self._csms.cancel_reservation(identity, _whole(number, "number"))
 
     async def _trigger(self, words: list[str]) -> str:
         identity, (message,) = self._split(words, 1)
@@ -299,6 +314,17 @@ class Console:
         identity, _ = self._split(words, 0)
         await self._csms.drop(identity)
         return "dropped"
+
+
+def _whole(text: str, what: str) -> int:
+    """Return a whole number.
+
+    Raises:
+        CommandError: it is none.
+    """
+    if not text.isdecimal():
+        raise CommandError(f"{text!r} is no {what}")
+    return int(text)
 
 
 def _is_interactive(fd: int) -> bool:

@@ -33,6 +33,21 @@ class Asked(Value, frozen=True):
     payload: dict[str, Any]
 
 
+class Wish(Value, frozen=True):
+    """A reservation to ask for.
+
+    Attributes:
+        expires_at: as text for the wire.
+        evse_id: None: any EVSE.
+    """
+
+    reservation_id: int
+    token: str
+    expires_at: str
+    evse_id: int | None = None
+    group: str | None = None
+
+
 class SettingError(Exception):
     """The station did not do as asked with a setting.
 
@@ -195,6 +210,9 @@ class Clerk(Protocol):
 
     def list_version_of(self, answer: Payload) -> int:
         """Return the version in the answer."""
+
+    def reserve(self, wish: Wish) -> Asked:
+        """Return the request that keeps an EVSE free."""
 
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return the request that wants a message told now; None: of every EVSE."""

@@ -19,6 +19,7 @@ from agent.bench.desk import (
     Desk,
     Payload,
     SettingError,
+    Wish,
     power_of,
 )
 from agent.bench.events import (
@@ -132,6 +133,18 @@ class Clerk16:
     def list_version_of(self, answer: Payload) -> int:
         """Return the version in the answer to GetLocalListVersion."""
         return int(answer["listVersion"])
+
+    def reserve(self, wish: Wish) -> Asked:
+        """Return ReserveNow; connector 0 stands for any."""
+        payload: Payload = {
+            "connectorId": wish.evse_id or 0,
+            "expiryDate": wish.expires_at,
+            "idTag": wish.token,
+            "reservationId": wish.reservation_id,
+        }
+        if wish.group is not None:
+            payload["parentIdTag"] = wish.group
+        return Asked("ReserveNow", payload)
 
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return TriggerMessage, or ExtendedTriggerMessage for what only that one knows."""

@@ -19,6 +19,7 @@ from agent.bench.desk import (
     Desk,
     Payload,
     SettingError,
+    Wish,
     energy_of,
     power_of,
 )
@@ -66,7 +67,6 @@ class Clerk201:
         "NotifyReport": {},
         "PublishFirmwareStatusNotification": {},
         "ReportChargingProfiles": {},
-        "ReservationStatusUpdate": {},
         "SignCertificate": {"status": "Rejected"},
     }
 
@@ -91,6 +91,8 @@ class Clerk201:
                 return _noted(request, "SecurityEventNotification", desk)
             case m.MeterValuesRequest():
                 return _noted(request, "MeterValues", desk)
+            case m.ReservationStatusUpdateRequest():
+                return _noted(request, "ReservationStatusUpdate", desk)
             case m.DataTransferRequest():
                 _noted(request, "DataTransfer", desk)
                 return {"status": "UnknownVendorId"}
@@ -150,6 +152,19 @@ class Clerk201:
     def list_version_of(self, answer: Payload) -> int:
         """Return the version in the answer to GetLocalListVersion."""
         return int(answer["versionNumber"])
+
+    def reserve(self, wish: Wish) -> Asked:
+        """Return ReserveNow."""
+        payload: Payload = {
+            "id": wish.reservation_id,
+            "expiryDateTime": wish.expires_at,
+            "idToken": {"idToken": wish.token, "type": "ISO14443"},
+        }
+        if wish.evse_id is not None:
+            payload["evseId"] = wish.evse_id
+        if wish.group is not None:
+            payload["groupIdToken"] = {"idToken": wish.group, "type": "Central"}
+        return Asked("ReserveNow", payload)
 
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return TriggerMessage; a status is that of the EVSE's first connector."""

@@ -11,6 +11,9 @@ The order of decision for a token presented at an EVSE (OCPP 1.6 reference 4.3, 
    `OfflineTxForUnknownIdEnabled` lets unknown tokens charge; one that is known as bad never
    does.
 
+An EVSE that is kept free for somebody else refuses whoever is neither the holder nor of the
+holder's group; the CSMS is asked for the group only where a reservation names one.
+
 What list and cache know stands in agent.core.standing: the list wins. ConcurrentTx in either
 is good offline only (1.6 reference 4.3): whether the other transaction still runs only the
 CSMS knows, and online it can be asked.
@@ -31,6 +34,7 @@ from agent.core.events import (
     Event,
     LinkDown,
     MessageFailed,
+    PilotChanged,
     PowerUp,
     RemoteTokenOffered,
     StopGranted,
@@ -60,6 +64,9 @@ _LAST_WORD = {True: variables.LIST_IS_FINAL, False: variables.CACHE_IS_FINAL}
 """Settings that spare the CSMS the question about what list or cache refuse."""
 
 
+_RESERVED = "reserved for somebody else"
+
+
 class Purpose(enum.Enum):
     """What a token was presented for."""
 
@@ -72,6 +79,7 @@ class Pending(Value, frozen=True):
 
     Attributes:
         group: the group that a remote start named for it.
+        is_floating: it was presented to the station as a whole.
     """
 
     id_token: IdToken
@@ -80,6 +88,7 @@ class Pending(Value, frozen=True):
     group: str | None = None
     remote_start_id: int | None = None
     is_remote: bool = False
+    is_floating: bool = False
 
 
 class Authorization(Value, frozen=True):
@@ -102,6 +111,11 @@ def deadline_s(state: Authorization) -> float | None:
     )
 
 
+def checking(state: Authorization) -> dict[int, str]:
+    """Return the EVSEs at which a token is being checked, with its key."""
+    return {evse_id: item.id_token.key for evse_id, item in state.pending.items()}
+
+
 def step(state: Authorization, event: Event, context: Context) -> Turn[Authorization]:
     """Advance the decisions by one event."""
     match event:
@@ -109,6 +123,8 @@ def step(state: Authorization, event: Event, context: Context) -> Turn[Authoriza
             return Turn(replace(state, pending={}))
         case TokenPresented():
             return _presented(state, event, context)
+        case PilotChanged(evse_id=evse_id):
+            return _arrived(state, evse_id, context)
         case RemoteTokenOffered():
             return _offered(state, event, context)
         case AuthorizationAnswered():
@@ -149,19 +165,22 @@ def _presented(
             refusal = context.refusal(evse_id)
             if refusal:
                 return Turn(state, (Note("token.refused", refusal, evse_id),))
-            return _started(state, evse_id, id_token, context)
+            return _started(state, evse, event, context)
         case _:
             return Turn(state, (Note("token.ignored", "the EVSE is busy", evse_id),))
 
 
 def _started(
-    state: Authorization, evse_id: int, id_token: IdToken, context: Context
+    state: Authorization, evse: Evse, event: TokenPresented, context: Context
 ) -> Turn[Authorization]:
     """Decide about a token presented here; a start button is good by itself (2.0.1 C02)."""
-    wish = Pending(id_token, Purpose.START, context.now)
-    match id_token.type:
+    evse_id = evse.spec.evse_id
+    is_nowhere = event.evse_id is None and len(context.evses) > 1
+    is_floating = is_nowhere and evse.inputs.plugged_at is None
+    wish = Pending(event.id_token, Purpose.START, context.now, is_floating=is_floating)
+    match event.id_token.type:
         case TokenType.NO_AUTHORIZATION:
-            return _granted(state, evse_id, wish, None)
+            return _granted(state, evse_id, wish, None, context)
         case TokenType.CENTRAL:
             text = "only the CSMS gives such a token"
             return Turn(state, (Note("token.refused", text, evse_id),))
@@ -173,9 +192,9 @@ def _target(event: TokenPresented, context: Context, state: Authorization) -> Ev
     """Return the EVSE that a token is meant for (1.6 reference 4.1).
 
     A reader of one EVSE means that EVSE. Otherwise: the transaction it began or whose group
-    it shares; where it waits; the vehicle connected last without authorization; the first
-    EVSE without a vehicle. A vehicle whose transaction is over comes last: it would be
-    charged at the cost of whoever comes next.
+    it shares; where it waits; the vehicle connected last without authorization; the EVSE that
+    is reserved for it; the first EVSE without a vehicle. A vehicle whose transaction is over
+    comes last: it would be charged at the cost of whoever comes next.
     """
     evses = context.evses
     if event.evse_id is not None:
@@ -192,20 +211,55 @@ def _target(event: TokenPresented, context: Context, state: Authorization) -> Ev
                 return evse
         if isinstance(evse.session, Authorized) and evse.session.id_token.key == key:
             return evse
+    return _best(state, event.id_token, group, context)
+
+
+def _best(
+    state: Authorization, id_token: IdToken, group: str | None, context: Context
+) -> Evse | None:
+    """Return the free EVSE that a token without a place most likely means."""
     free = [
         evse
-        for evse in evses.values()
+        for evse_id, evse in context.evses.items()
         if isinstance(evse.session, Idle | Finished)
-        and evse.spec.evse_id not in state.pending
-        and not context.refusal(evse.spec.evse_id)
+        and evse_id not in state.pending
+        and not context.refusal(evse_id)
+        and not context.is_barred(evse_id, id_token, group)
     ]
-    return max(free, key=_preference, default=None)
+
+    def preference(evse: Evse) -> tuple[bool, bool, bool, float]:
+        """Rank an EVSE; the first wins ties."""
+        plugged_at = evse.inputs.plugged_at
+        is_kept = evse.spec.evse_id in context.held
+        return (
+            isinstance(evse.session, Idle),
+            is_kept and plugged_at is not None,
+            is_kept or plugged_at is not None,
+            plugged_at.monotonic_s if plugged_at else -1.0,
+        )
+
+    return max(free, key=preference, default=None)
 
 
-def _preference(evse: Evse) -> tuple[bool, float]:
-    """Return how likely a token without a place means this free EVSE; the first wins ties."""
-    plugged_at = evse.inputs.plugged_at
-    return isinstance(evse.session, Idle), plugged_at.monotonic_s if plugged_at else -1.0
+def _arrived(state: Authorization, evse_id: int, context: Context) -> Turn[Authorization]:
+    """Let an authorization without a place follow its vehicle (1.6 reference 4.1)."""
+    plugged_at = context.evses[evse_id].inputs.plugged_at if evse_id in context.evses else None
+    if plugged_at is None or evse_id in state.pending or context.refusal(evse_id):
+        return Turn(state)
+    if not isinstance(context.evses[evse_id].session, Idle):
+        return Turn(state)
+    for waiting_id, waiting in context.evses.items():
+        session = waiting.session
+        if (
+            isinstance(session, Authorized)
+            and session.is_floating
+            and not session.was_plugged
+            and session.since.monotonic_s <= plugged_at.monotonic_s
+            and not context.is_barred(evse_id, session.id_token, session.group)
+        ):
+            here = TokenAccepted(evse_id, session.id_token, group=session.group)
+            return Turn(state, (), (AuthorizationWithdrawn(waiting_id), here))
+    return Turn(state)
 
 
 def _stop(evse_id: int, id_token: IdToken) -> StopGranted:
@@ -254,11 +308,17 @@ def _decided(
     state: Authorization, evse_id: int, wish: Pending, context: Context
 ) -> Turn[Authorization]:
     known = standing.known(state.cache, wish.id_token, context)
+    group = (known.info.group if known else None) or wish.group
+    if context.is_barred(evse_id, wish.id_token, group):
+        may_belong = group is None and context.is_kept_for_group(evse_id)
+        if may_belong and context.is_online:
+            return _asked(state, evse_id, wish)  # the CSMS may name its group
+        return Turn(state, (Note("token.refused", _RESERVED, evse_id),))
     if not context.is_online:
         return _offline(state, evse_id, wish, known, context)
     flag = context.settings.flag
     if known and _is_accepted(known.info, evse_id) and flag(variables.LOCAL_PRE_AUTHORIZE):
-        return _granted(state, evse_id, wish, known.info.group)
+        return _granted(state, evse_id, wish, known.info.group, context)
     if known and not known.is_good and flag(_LAST_WORD[known.is_listed]):
         text = known.info.status.value
         return Turn(state, (Note("token.refused", text, evse_id),))
@@ -286,20 +346,32 @@ def _offline(
             info = replace(info, status=AuthorizationStatus.ACCEPTED)
         good = _is_accepted(info, evse_id) and flag(variables.LOCAL_AUTHORIZE_OFFLINE)
     if good:
-        return _granted(state, evse_id, wish, info.group if info else None)
+        return _granted(state, evse_id, wish, info.group if info else None, context)
     status = info.status.value if info else "Unknown"
     return Turn(state, (Note("token.refused", f"offline, {status}", evse_id),))
 
 
 def _granted(
-    state: Authorization, evse_id: int, wish: Pending, group: str | None
+    state: Authorization, evse_id: int, wish: Pending, group: str | None, context: Context
 ) -> Turn[Authorization]:
+    """Let a token charge, unless the EVSE has been promised to somebody else meanwhile.
+
+    A token without a place goes where a vehicle has come while it was checked.
+    """
+    group = group or wish.group
+    if wish.is_floating:
+        best = _best(state, wish.id_token, group, context)
+        if best is not None and best.inputs.plugged_at is not None:
+            evse_id, wish = best.spec.evse_id, replace(wish, is_floating=False)
+    if context.is_barred(evse_id, wish.id_token, group):
+        return Turn(state, (Note("token.refused", _RESERVED, evse_id),))
     accepted = TokenAccepted(
         evse_id,
         wish.id_token,
-        group=group or wish.group,
+        group=group,
         remote_start_id=wish.remote_start_id,
         is_remote=wish.is_remote,
+        is_floating=wish.is_floating,
     )
     return Turn(state, (), (accepted,))
 
@@ -331,7 +403,7 @@ def _answered(
             return Turn(state, (), (_stop(event.evse_id, wish.id_token),))
         return Turn(state, (Note("token.ignored", "not of this group", event.evse_id),))
     if _is_accepted(info, event.evse_id):
-        return _granted(state, event.evse_id, wish, info.group)
+        return _granted(state, event.evse_id, wish, info.group, context)
     return Turn(state, (Note("token.refused", info.status.value, event.evse_id),))
 
 

@@ -10,13 +10,14 @@ told; what differs after a reconnect is. A CSMS that accepts the station anew is
 (2.0.1 B01.FR.05).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec.structs import replace
 
 from agent.core import variables
 from agent.core.effects import Done, Reply, StatusReported, Verdict
 from agent.core.events import (
+    AvailabilityChanged,
     AvailabilityRequested,
     BootAnswered,
     Event,
@@ -31,7 +32,7 @@ from agent.core.events import (
     TriggerRequested,
 )
 from agent.core.setpoint import why_paused
-from agent.core.states import Active, Authorized, Ending, Evse, Finished, Resuming
+from agent.core.states import Active, Authorized, Ending, Evse, Finished, Idle, Resuming
 from agent.core.turn import Context, Turn
 from agent.core.values import (
     ChargingState,
@@ -111,7 +112,7 @@ def step(state: Availability, event: Event, context: Context) -> Turn[Availabili
         case AvailabilityRequested():
             return _requested(state, event, context)
         case TransactionClosed():
-            return Turn(_executed(state, context))
+            return _changed(state, _executed(state, context))
         case LinkUp(restates_status=restates):
             return Turn(replace(state, restates=restates))
         case LinkDown():
@@ -185,7 +186,7 @@ def _requested(
     if not affected or not _is_connector(event, affected[0]):
         done = Done(Verdict.REJECTED, "UnknownEvse")
         return Turn(state, (Reply(event.request_id, done),))
-    name = scope(event.evse_id, event.connector_id)
+    before, name = state, scope(event.evse_id, event.connector_id)
     verdict = Verdict.ACCEPTED
     if event.operative:
         state = replace(
@@ -194,7 +195,13 @@ def _requested(
     elif name not in state.inoperative:
         state = _executed(replace(state, scheduled=state.scheduled | {name}), context)
         verdict = Verdict.SCHEDULED if name in state.scheduled else Verdict.ACCEPTED
-    return Turn(state, (Reply(event.request_id, Done(verdict)),))
+    return _changed(before, state, Reply(event.request_id, Done(verdict)))
+
+
+def _changed(before: Availability, after: Availability, *effects: Reply) -> Turn[Availability]:
+    """Let the other blocks know if something is operative that was not, or the reverse."""
+    levels = (before.inoperative, before.scheduled), (after.inoperative, after.scheduled)
+    return Turn(after, effects, (AvailabilityChanged(),) if levels[0] != levels[1] else ())
 
 
 def _is_connector(event: AvailabilityRequested, evse: Evse) -> bool:
@@ -274,6 +281,7 @@ def statuses(
     storage_ok: bool,
     is_closing: bool,
     conflicts: int = 0,
+    held: Collection[int] = (),
 ) -> Iterator[ConnectorStatus]:
     """Yield the present status of the station and of every connector.
 
@@ -281,6 +289,7 @@ def statuses(
         storage_ok: False shows every connector as faulted: nothing can be billed.
         is_closing: a reset pends; what is free is not available any more.
         conflicts: tokens of the local list that the CSMS refuses.
+        held: EVSEs that are kept free for somebody; one that has come is seen to be there.
     """
     storage_fault = None if storage_ok else "InternalError"
     info = "" if storage_ok else "storage cannot write"
@@ -312,6 +321,7 @@ def statuses(
                 fault=fault,
                 warning=warning.fault.value if warning else None,
                 info=(blocking.info if blocking else info or _pause(evse, current))[:50],
+                is_reserved=evse_id in held and isinstance(evse.session, Idle),
             )
 
 

@@ -18,9 +18,10 @@ from agent.core.effects import Delivery
 from agent.core.local_list import LocalList
 from agent.core.outbox import Entry, Outbox
 from agent.core.provisioning import Provisioning
+from agent.core.reservation import Reservations
 from agent.core.session import durable
 from agent.core.standing import CacheEntry
-from agent.core.states import DurableSession, Evse, Idle
+from agent.core.states import DurableSession, Evse, Idle, Reservation
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S, Past, Timebase
 from agent.core.values import BootReason, EvseSpec, StationInfo, TokenInfo, Value
@@ -61,10 +62,11 @@ SLICES: Final[Mapping[str, Any]] = {
     "list": ListRow,
     "listed": TokenInfo,
     "availability": AvailabilityRow,
+    "reservation": Reservation,
     "boot": BootRow,
 }
 
-FEATURE_PROFILES: Final = ("Core", "LocalAuthListManagement", "RemoteTrigger")
+FEATURE_PROFILES: Final = ("Core", "LocalAuthListManagement", "Reservation", "RemoteTrigger")
 """What this station has of 1.6 (1.6 reference, chapter 0)."""
 
 NO_SITE: Final = Site()
@@ -107,6 +109,9 @@ def rows(station: Station) -> Rows:
                 tuple(sorted(kept.inoperative)), tuple(sorted(kept.scheduled))
             )
         },
+        "reservation": {
+            str(number): item for number, item in station.reservations.items.items()
+        },
         "boot": {"state": boot},
     }
 
@@ -138,6 +143,7 @@ def is_untouched(before: Station, after: Station) -> bool:
         and before.authorization is after.authorization
         and before.local_list is after.local_list
         and before.availability is after.availability
+        and before.reservations is after.reservations
         and before.provisioning is after.provisioning
         and before.timebase is after.timebase
         and all(
@@ -207,6 +213,9 @@ def restored(
         ),
         availability=Availability(
             inoperative=frozenset(kept.inoperative), scheduled=frozenset(kept.scheduled)
+        ),
+        reservations=Reservations(
+            {item.reservation_id: item for item in slice_of("reservation").values()}
         ),
         outbox=Outbox(
             entries=queued,

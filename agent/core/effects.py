@@ -35,6 +35,7 @@ class TransactionStarted(Value, frozen=True, tag="started", tag_field="record"):
         meter_start_wh: import register at the start.
         samples: with context Transaction.Begin, for versions that send them here.
         remote_start_id: of the request that caused it, None for a local start.
+        reservation_id: of the reservation that it used up, None without one.
         offline: it happened without a usable link.
     """
 
@@ -49,6 +50,7 @@ class TransactionStarted(Value, frozen=True, tag="started", tag_field="record"):
     samples: tuple[Sample, ...] = ()
     group: str | None = None
     remote_start_id: int | None = None
+    reservation_id: int | None = None
     offline: bool = False
     seq_no: int = 0
 
@@ -121,9 +123,29 @@ class SecurityEvent(Value, frozen=True, tag="security", tag_field="record"):
     tech_info: str = ""
 
 
+class ReservationEnd(enum.Enum):
+    """Why a reservation ended by itself (2.0.1 ReservationUpdateStatusEnumType)."""
+
+    EXPIRED = "Expired"
+    REMOVED = "Removed"
+
+
+class ReservationEnded(Value, frozen=True, tag="reservation", tag_field="record"):
+    """A reservation is over that nobody used and nobody cancelled (2.0.1 H04)."""
+
+    reservation_id: int
+    end: ReservationEnd
+    at: Stamp
+
+
 TransactionRecord = TransactionStarted | TransactionUpdated | TransactionEnded
 Record = (
-    TransactionStarted | TransactionUpdated | TransactionEnded | MeterSampled | SecurityEvent
+    TransactionStarted
+    | TransactionUpdated
+    | TransactionEnded
+    | MeterSampled
+    | ReservationEnded
+    | SecurityEvent
 )
 
 
@@ -253,6 +275,9 @@ class Verdict(enum.Enum):
     UNKNOWN_EVSE = "unknown EVSE"
     VERSION_MISMATCH = "version mismatch"
     FAILED = "failed"
+    FAULTED = "faulted"
+    OCCUPIED = "occupied"
+    UNAVAILABLE = "unavailable"
 
 
 class Done(Value, frozen=True):

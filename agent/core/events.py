@@ -360,6 +360,29 @@ class TriggerRequested(Value, frozen=True):
     measurands: tuple[str, ...] = ()
 
 
+class ReservationRequested(Value, frozen=True):
+    """Keep an EVSE free (1.6 ReserveNow, 2.0.1 H01).
+
+    Attributes:
+        evse_id: None: any of them.
+        expires_wall_s: UTC seconds.
+    """
+
+    request_id: int
+    reservation_id: int
+    id_token: IdToken
+    expires_wall_s: float
+    evse_id: int | None = None
+    group: str | None = None
+
+
+class ReservationCancelRequested(Value, frozen=True):
+    """End a reservation (1.6 CancelReservation, 2.0.1 H02)."""
+
+    request_id: int
+    reservation_id: int
+
+
 class CacheClearRequested(Value, frozen=True):
     """Empty the authorization cache (C11)."""
 
@@ -420,6 +443,8 @@ Request = (
     | SettingsWriteRequested
     | AvailabilityRequested
     | TriggerRequested
+    | ReservationRequested
+    | ReservationCancelRequested
     | CacheClearRequested
     | LocalListSent
     | LocalListVersionRequested
@@ -444,6 +469,7 @@ class TokenAccepted(Value, frozen=True):
     Attributes:
         remote_start_id: of the remote start that presented it.
         is_remote: it came from the CSMS.
+        is_floating: it may charge wherever its vehicle is connected.
     """
 
     evse_id: int
@@ -451,6 +477,7 @@ class TokenAccepted(Value, frozen=True):
     group: str | None = None
     remote_start_id: int | None = None
     is_remote: bool = False
+    is_floating: bool = False
 
 
 class RemoteTokenOffered(Value, frozen=True):
@@ -507,15 +534,20 @@ class Registered(Value, frozen=True):
 
 
 class TransactionOpened(Value, frozen=True):
-    """A transaction began at this EVSE."""
+    """A transaction began at this EVSE; it used up `reservation_id`, None for none."""
 
     evse_id: int
+    reservation_id: int | None = None
 
 
 class TransactionClosed(Value, frozen=True):
     """The transaction of this EVSE is over."""
 
     evse_id: int
+
+
+class AvailabilityChanged(Value, frozen=True):
+    """A part of the station has become operative or inoperative."""
 
 
 class TokenLearned(Value, frozen=True):
@@ -576,6 +608,7 @@ Raised = (
     | Registered
     | TransactionOpened
     | TransactionClosed
+    | AvailabilityChanged
     | TokenLearned
     | TokensListed
     | SettingChanged

@@ -27,6 +27,7 @@ from agent.core.effects import (
     Note,
     Record,
     Report,
+    ReservationEnded,
     SetAside,
     TransactionEnded,
     TransactionStarted,
@@ -106,6 +107,8 @@ def entry_of(record_id: int, record: Record) -> Entry:
             return Entry(record_id, "ended", transaction_id, at)
         case MeterSampled(sample=sample):
             return Entry(record_id, "sampled", "", sample.at, is_sample=True)
+        case ReservationEnded(at=at):
+            return Entry(record_id, "reservation", "", at)
         case security:
             return Entry(record_id, "security", "", security.at)
 

@@ -51,6 +51,7 @@ def started(
         charging_state=ChargingState.EV_CONNECTED,
         kept=sampled(evse, now, begin, members(variables.ENDED_MEASURANDS)),
     )
+    used = context.reservation(evse.spec.evse_id, session.id_token, session.group)
     record = TransactionStarted(
         transaction_id=transaction.transaction_id,
         evse_id=transaction.evse_id,
@@ -63,6 +64,7 @@ def started(
         samples=first,
         group=session.group,
         remote_start_id=session.remote_start_id,
+        reservation_id=used.reservation_id if used else None,
         offline=not context.is_online,
     )
     return transaction, record

@@ -14,12 +14,10 @@ from agent.core.events import (
     StopGranted,
     TokenAccepted,
 )
+from agent.core.standing import UNASKED, digest
 from agent.core.states import Authorized, Evse, Finished, Idle
 from agent.core.turn import Context, Turn
 from agent.core.values import StopReason, Trigger
-from hal.types import TokenType
-
-_CANNOT_BE_ASKED = frozenset({TokenType.CENTRAL, TokenType.NO_AUTHORIZATION})
 
 
 def step(event: Event, context: Context) -> Turn[None]:
@@ -39,10 +37,10 @@ def _start(event: RemoteStartRequested, context: Context) -> Turn[None]:
     if event.evse_id is not None and event.evse_id not in context.evses:
         done = Done(Verdict.UNKNOWN_EVSE, "UnknownEvse")
         return Turn(None, (Reply(event.request_id, done),))
-    evse = context.evses[event.evse_id] if event.evse_id else _chosen(context)
+    evse = context.evses[event.evse_id] if event.evse_id else _chosen(event, context)
     if evse is None:
         return _refused(event.request_id, "NoFreeEvse")
-    refusal = context.refusal(evse.spec.evse_id)
+    refusal = context.refusal(evse.spec.evse_id) or _barred(event, evse.spec.evse_id, context)
     if refusal:
         return _refused(event.request_id, refusal)
     match evse.session:
@@ -54,38 +52,66 @@ def _start(event: RemoteStartRequested, context: Context) -> Turn[None]:
             return _refused(event.request_id, "TxInProgress")
 
 
+def _barred(event: RemoteStartRequested, evse_id: int, context: Context) -> str | None:
+    """Return why this token cannot begin here beside others, None if it can.
+
+    A token that will be authorized may turn out to belong to the group that the EVSE is kept
+    for.
+    """
+    if context.checking.get(evse_id, event.id_token.key) != event.id_token.key:
+        return "TxInProgress"  # another token is being checked
+    if not context.is_barred(evse_id, event.id_token, _group(event, context)):
+        return None
+    may_belong = event.group is None and context.is_kept_for_group(evse_id)
+    return None if may_belong and _is_authorized_first(event, context) else "Occupied"
+
+
+def _group(event: RemoteStartRequested, context: Context) -> str | None:
+    """Return the group that the request names, or else the local list."""
+    listed = context.listed.get(digest(event.id_token))
+    return event.group or (listed.group if listed else None)
+
+
+def _is_authorized_first(event: RemoteStartRequested, context: Context) -> bool:
+    asked = context.settings.flag(variables.AUTHORIZE_REMOTE_START)
+    return asked and event.id_token.type not in UNASKED
+
+
 def _offer(
     event: RemoteStartRequested, evse: Evse, context: Context
 ) -> TokenAccepted | RemoteTokenOffered:
     evse_id = evse.spec.evse_id
-    asked = context.settings.flag(variables.AUTHORIZE_REMOTE_START)
-    if asked and event.id_token.type not in _CANNOT_BE_ASKED:
+    if _is_authorized_first(event, context):
         return RemoteTokenOffered(evse_id, event.id_token, event.group, event.remote_start_id)
     return TokenAccepted(
         evse_id,
         event.id_token,
-        group=event.group,
+        group=_group(event, context),
         remote_start_id=event.remote_start_id,
         is_remote=True,
     )
 
 
-def _chosen(context: Context) -> Evse | None:
-    """Choose where to start: a connected vehicle without authorization, else the one free EVSE.
+def _chosen(event: RemoteStartRequested, context: Context) -> Evse | None:
+    """Choose where to start.
 
-    With several free EVSEs and no vehicle the request is ambiguous and refused (1.6
-    reference 2.2, RemoteStartTransaction).
+    The EVSE that is reserved for the token, else a connected vehicle without authorization,
+    else the one free EVSE. With several free EVSEs and no vehicle the request is ambiguous and
+    refused (1.6 reference 2.2, RemoteStartTransaction).
     """
     free = [
         evse
         for evse_id, evse in context.evses.items()
-        if isinstance(evse.session, Idle | Finished) and not context.refusal(evse_id)
+        if isinstance(evse.session, Idle | Finished)
+        and not context.refusal(evse_id)
+        and not _barred(event, evse_id, context)
     ]
+    reserved = [evse for evse in free if evse.spec.evse_id in context.held]
     waiting = [
         evse for evse in free if evse.inputs.is_plugged and isinstance(evse.session, Idle)
     ]
-    if waiting:
-        return waiting[0]
+    if reserved or waiting:
+        return (reserved or waiting)[0]
     return free[0] if len(free) == 1 else None
 
 

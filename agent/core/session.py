@@ -136,6 +136,7 @@ def _free(evse: Evse, event: Event, context: Context) -> Turn[Session]:
             group=event.group,
             remote_start_id=event.remote_start_id,
             is_remote=event.is_remote,
+            is_floating=event.is_floating,
         )
         return _authorized(evse, session, event, context)
     if isinstance(evse.session, Finished) and evse.inputs.plugged_at is None:
@@ -159,7 +160,8 @@ def _authorized(
     if reading is None or context.refusal(evse_id):
         return Turn(session if session.was_plugged else replace(session, was_plugged=True))
     transaction, record = records.started(evse, session, reading, context)
-    return Turn(Active(transaction), (record,), (TransactionOpened(evse_id),))
+    opened = TransactionOpened(evse_id, record.reservation_id)
+    return Turn(Active(transaction), (record,), (opened,))
 
 
 # --- within a transaction ---

@@ -106,6 +106,26 @@ class Inputs(Value, frozen=True):
         return self.reading if age <= READING_FRESH_S else None
 
 
+class Reservation(Value, frozen=True):
+    """Somebody has been promised an EVSE.
+
+    Attributes:
+        evse_id: None: whichever is free when the holder comes.
+        group: whoever belongs to it may come as well, None for nobody.
+        expires_wall_s: until when, UTC seconds.
+    """
+
+    reservation_id: int
+    id_token: IdToken
+    expires_wall_s: float
+    evse_id: int | None = None
+    group: str | None = None
+
+    def admits(self, id_token: IdToken, group: str | None) -> bool:
+        """Tell whether this token, or another of the group, was promised the place."""
+        return id_token.key == self.id_token.key or (group is not None and group == self.group)
+
+
 class Transaction(Value, frozen=True):
     """A billable unit, from its durable start to its durable end.
 
@@ -148,6 +168,8 @@ class Authorized(Value, frozen=True, tag="authorized"):
     """Somebody may charge here, and the vehicle is still missing (or the meter is).
 
     Attributes:
+        is_floating: the token was presented to the station as a whole; the authorization
+            follows the vehicle to another EVSE.
         was_plugged: a vehicle was there meanwhile; when it leaves, the authorization goes
             with it.
     """
@@ -157,6 +179,7 @@ class Authorized(Value, frozen=True, tag="authorized"):
     group: str | None = None
     remote_start_id: int | None = None
     is_remote: bool = False
+    is_floating: bool = False
     was_plugged: bool = False
 
 

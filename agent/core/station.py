@@ -24,6 +24,7 @@ from agent.core import (
     provisioning,
     remote_control,
     remote_trigger,
+    reservation,
     security,
     session,
     supply,
@@ -39,6 +40,7 @@ from agent.core.effects import (
     Effect,
     MeterSampled,
     Record,
+    ReservationEnded,
     SecurityEvent,
     TransactionEnded,
     TransactionStarted,
@@ -60,6 +62,7 @@ from agent.core.local_list import LocalList
 from agent.core.metering import Metering
 from agent.core.outbox import Outbox
 from agent.core.provisioning import Provisioning
+from agent.core.reservation import Reservations
 from agent.core.security import Security
 from agent.core.smart_charging import block as smart_charging
 from agent.core.states import Evse
@@ -89,6 +92,7 @@ _RECORDS: Final = (
     TransactionUpdated,
     TransactionEnded,
     MeterSampled,
+    ReservationEnded,
     SecurityEvent,
 )
 
@@ -113,6 +117,7 @@ class Station(Value, frozen=True):
     authorization: Authorization = Authorization()
     local_list: LocalList = LocalList()
     availability: Availability = Availability()
+    reservations: Reservations = Reservations()
     metering: Metering = Metering()
     outbox: Outbox = Outbox()
     security: Security = Security()
@@ -135,6 +140,15 @@ class Station(Value, frozen=True):
         """Return how far the CSMS knows a transaction."""
         return self.outbox.deliveries.get(transaction_id)
 
+    @property
+    def held(self) -> reservation.Held:
+        """Return the EVSEs that are kept free, and for whom."""
+        return reservation.held(
+            reservation.in_force(self.reservations, self.settings),
+            self.evses,
+            availability.operative_evses(self.availability, self.evses),
+        )
+
     def statuses(self) -> tuple[ConnectorStatus, ...]:
         """Return the present status of the station and of every connector."""
         return tuple(
@@ -144,6 +158,7 @@ class Station(Value, frozen=True):
                 storage_ok=self.storage_ok,
                 is_closing=self.provisioning.reset is not None,
                 conflicts=len(self.local_list.conflicts),
+                held=self.held if self.reservations.items else (),
             )
         )
 
@@ -169,6 +184,7 @@ def deadline(station: Station) -> float | None:
         outbox.deadline_s(station.outbox),
         bounds.deadline_s(station.outside, station.settings),
         station.division.wake_s,
+        reservation.deadline_s(station.reservations),
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
     return min((instant for instant in instants if instant is not None), default=None)
@@ -275,6 +291,9 @@ def _context(station: Station, env: Env) -> Context:
         undelivered=len(station.outbox.entries),
         storage_ok=station.storage_ok,
         listed=local_list.listed(station.local_list, station.settings),
+        reservations=reservation.in_force(station.reservations, station.settings),
+        held=station.held if station.reservations.items else {},
+        checking=authorization.checking(station.authorization),
     )
 
 
@@ -320,6 +339,7 @@ def _routed(
     authorized = taken(authorization.step(station.authorization, event, context))
     listed = taken(local_list.step(station.local_list, event, context))
     available = taken(availability.step(station.availability, event, context))
+    reserved = taken(reservation.step(station.reservations, event, context))
     metered = taken(metering.step(station.metering, event, context))
     outside = taken(bounds.step(station.outside, event))
     taken(remote_control.step(event, context))
@@ -334,6 +354,7 @@ def _routed(
         authorization=authorized,
         local_list=listed,
         availability=available,
+        reservations=reserved,
         metering=metered,
         security=secured,
         outside=outside,

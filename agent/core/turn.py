@@ -10,8 +10,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from agent.core.effects import Effect, Record
 from agent.core.events import Event
-from agent.core.states import Evse
-from agent.core.values import Stamp, TokenInfo, Value
+from agent.core.states import Evse, Reservation
+from agent.core.values import IdToken, Stamp, TokenInfo, Value
 from agent.core.variables import Settings
 
 State = TypeVar("State")
@@ -48,6 +48,9 @@ class Context(Value, frozen=True):
         undelivered: records that wait for the CSMS.
         storage_ok: the last commit reached the disk.
         listed: tokens of the local list by digest; empty while it is switched off.
+        reservations: those that are in force.
+        held: EVSEs that are kept free, with the reservations that they are kept for.
+        checking: EVSEs at which a token is being checked, with its key.
     """
 
     now: Stamp
@@ -62,6 +65,9 @@ class Context(Value, frozen=True):
     undelivered: int
     storage_ok: bool = True
     listed: Mapping[str, TokenInfo] = {}
+    reservations: tuple[Reservation, ...] = ()
+    held: Mapping[int, tuple[Reservation, ...]] = {}
+    checking: Mapping[int, str] = {}
 
     def refusal(self, evse_id: int) -> str | None:
         """Return why nobody may begin to charge at this EVSE now, None if one may."""
@@ -75,3 +81,20 @@ class Context(Value, frozen=True):
         if evse.inputs.blocking is not None:
             return "Faulted"
         return None
+
+    def reservation(
+        self, evse_id: int, id_token: IdToken, group: str | None
+    ) -> Reservation | None:
+        """Return the reservation that a token uses up by charging here, None for none."""
+        general = (item for item in self.reservations if item.evse_id is None)
+        candidates = self.held.get(evse_id) or general
+        return next((item for item in candidates if item.admits(id_token, group)), None)
+
+    def is_barred(self, evse_id: int, id_token: IdToken, group: str | None) -> bool:
+        """Tell whether this EVSE is kept free for somebody else."""
+        kept_for = self.held.get(evse_id, ())
+        return bool(kept_for) and not any(item.admits(id_token, group) for item in kept_for)
+
+    def is_kept_for_group(self, evse_id: int) -> bool:
+        """Tell whether the EVSE is kept free for somebody known by a group."""
+        return any(item.group is not None for item in self.held.get(evse_id, ()))

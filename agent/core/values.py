@@ -203,6 +203,7 @@ class ConnectorStatus(Value, frozen=True):
         fault: MREC name of the fault that prevents charging, None when there is none.
         info: for people, at most 50 characters.
         warning: what is wrong and prevents nothing, None when nothing is.
+        is_reserved: kept free for somebody who has not come yet, even if a vehicle has.
     """
 
     evse_id: int
@@ -213,6 +214,7 @@ class ConnectorStatus(Value, frozen=True):
     fault: str | None = None
     info: str = ""
     warning: str | None = None
+    is_reserved: bool = False
 
 
 class EvseSpec(Value, frozen=True):

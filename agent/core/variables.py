@@ -302,6 +302,20 @@ LIST_ITEMS = Variable(
     minimum=1,
     maximum=1000,
 )
+RESERVATIONS = _flag(
+    "ReservationCtrlr",
+    "Enabled",
+    True,
+    "EVSEs can be reserved; switched off, reservations rest.",
+)
+RESERVE_ANY = _flag(
+    "ReservationCtrlr",
+    "NonEvseSpecific",
+    True,
+    "A reservation may leave open which EVSE it is for.",
+    key="ReserveConnectorZeroSupported",
+    access=Access.READ_ONLY,
+)
 CONNECTION_TIMEOUT = _seconds(
     "TxCtrlr",
     "EVConnectionTimeOut",

@@ -97,7 +97,7 @@ def _evse(station: Station, evse: Evse, project: Project, now: Stamp) -> dict[st
             if status.evse_id == evse.spec.evse_id
         ],
         "authorized": session.id_token.value if isinstance(session, Authorized) else None,
-        "reservation": None,
+        "reservation": _reservation(station, evse),
         "transaction": _transaction(station, evse),
     }
 
@@ -117,6 +117,20 @@ def _meter(evse: Evse, now: Stamp) -> dict[str, Any] | None:
 
 def _phases(values: Phases) -> list[float]:
     return [values.l1, values.l2, values.l3]
+
+
+def _reservation(station: Station, evse: Evse) -> dict[str, Any] | None:
+    """Return for whom the EVSE is kept free; of several holders the first."""
+    item = next(iter(station.held.get(evse.spec.evse_id, ())), None)
+    if item is None:
+        return None
+    return {
+        "reservation_id": item.reservation_id,
+        "id_token": item.id_token.value,
+        "group": item.group,
+        "expires_at": to_text(item.expires_wall_s),
+        "any_evse": item.evse_id is None,
+    }
 
 
 def _transaction(station: Station, evse: Evse) -> dict[str, Any] | None:

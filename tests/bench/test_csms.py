@@ -391,7 +391,12 @@ def test_neutral_commands_are_valid_requests_of_each_version(protocol):
         station.answers["TriggerMessage"] = yes
         assert await csms.trigger("CP001", "StatusNotification", 2) == "Accepted"
         assert await csms.trigger("CP001", "Heartbeat") == "Accepted"
-        assert len(station.asked) == 9
+        station.answers["ReserveNow"] = station.answers["CancelReservation"] = yes
+        reserve = csms.reserve
+        assert await reserve("CP001", 3, TOKEN, evse_id=1, group="FLEET") == "Accepted"
+        assert await reserve("CP001", 4, TOKEN, for_s=60) == "Accepted"
+        assert await csms.cancel_reservation("CP001", 3) == "Accepted"
+        assert len(station.asked) == 12
         for action, payload in station.asked:
             encoded = msgspec.json.encode(payload)
             schemas.validate(protocol, action, encoded, response=False)

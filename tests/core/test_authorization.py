@@ -20,11 +20,13 @@ from agent.core.events import (
     AvailabilityRequested,
     BootAnswered,
     CacheClearRequested,
+    FaultCleared,
     FaultRaised,
     LinkDown,
     LinkUp,
     MessageFailed,
     RemoteStartRequested,
+    ReservationRequested,
     SettingsWriteRequested,
     TransactionAcknowledged,
 )
@@ -38,6 +40,7 @@ ACCEPTED = TokenInfo(AuthorizationStatus.ACCEPTED)
 FAMILY = TokenInfo(AuthorizationStatus.ACCEPTED, group="FAMILY")
 INVALID = TokenInfo(AuthorizationStatus.INVALID)
 REFUSALS = [item for item in AuthorizationStatus if item is not AuthorizationStatus.ACCEPTED]
+THIRD = IdToken("0C0FFEE0")
 BUTTON = IdToken("", TokenType.NO_AUTHORIZATION)
 
 PRE = "AuthCtrlr__LocalPreAuthorize"
@@ -647,16 +650,6 @@ def test_a_token_that_is_being_checked_is_not_asked_about_twice() -> None:
     assert bench.session().remote_start_id == 8
 
 
-def test_a_remote_start_takes_the_place_of_another_token_that_is_being_checked() -> None:
-    bench = Bench(**{REMOTE: "true"}).ready()
-    bench.tap(OTHER)
-    assert asked(remote(bench))
-    answer(bench, ACCEPTED, OTHER)
-    assert not may_charge(bench)
-    answer(bench, ACCEPTED)
-    assert bench.session().id_token == TAG
-
-
 # --- the cache ---
 
 
@@ -777,3 +770,144 @@ def test_a_station_that_is_not_accepted_yet_decides_as_offline() -> None:
     bench.post(BootAnswered(RegistrationStatus.PENDING, 30, None))
     assert not asked(bench.tap())
     assert may_charge(bench)
+
+
+# --- reserved places ---
+
+
+def reserve(bench: Bench, evse_id: int | None = 1, group: str | None = None) -> None:
+    bench.post(ReservationRequested(800, 11, TAG, WALL_S + 1e6, evse_id, group))
+
+
+def test_a_foreign_token_at_a_reserved_evse_is_refused_without_a_question() -> None:
+    bench = Bench().ready()
+    reserve(bench)
+    assert notes(bench.tap(OTHER)) == ["token.refused"]
+    assert asked(bench.tap(TAG))
+    bench.grant()
+    assert may_charge(bench)
+
+
+@pytest.mark.parametrize(
+    ("group", "comes"), [("FLEET", True), ("OTHERS", False), (None, False)]
+)
+def test_a_reservation_for_a_group_has_the_group_of_a_foreign_token_asked_for(
+    group: str | None, comes: bool
+) -> None:
+    bench = Bench().ready()
+    reserve(bench, group="FLEET")
+    assert asked(bench.tap(OTHER))
+    answer(bench, TokenInfo(AuthorizationStatus.ACCEPTED, group=group), OTHER)
+    assert may_charge(bench) is comes
+
+
+def test_a_group_that_is_known_already_decides_at_once() -> None:
+    bench = Bench(**{PRE: "true"}).ready()
+    for token, group in ((OTHER, "FLEET"), (THIRD, "OTHERS")):
+        bench.post(
+            AuthorizationAnswered(
+                9, token, TokenInfo(AuthorizationStatus.ACCEPTED, group=group)
+            )
+        )
+    reserve(bench, group="FLEET")
+    assert notes(bench.tap(THIRD)) == ["token.refused"]
+    bench.tap(OTHER)
+    assert may_charge(bench)
+
+
+def test_offline_nobody_but_the_holder_comes_to_a_reserved_evse() -> None:
+    bench = Bench(**{UNKNOWN: "true"}).ready()
+    reserve(bench, group="FLEET")
+    bench.post(LinkDown("gone"))
+    assert notes(bench.tap(OTHER)) == ["token.refused"]
+    bench.tap(TAG)
+    assert may_charge(bench)
+
+
+def test_a_place_that_was_promised_while_a_token_was_checked_is_not_given_away() -> None:
+    bench = Bench().ready()
+    bench.tap(OTHER)
+    reserve(bench)
+    assert notes(answer(bench, ACCEPTED, OTHER)) == ["token.refused"]
+    assert not may_charge(bench)
+
+
+def test_a_start_button_at_a_reserved_evse_starts_nothing() -> None:
+    bench = Bench().ready()
+    reserve(bench)
+    assert notes(bench.tap(BUTTON)) == ["token.refused"]
+
+
+# --- a token without a place ---
+
+
+def test_a_token_without_a_place_means_the_evse_reserved_for_it_before_a_free_one() -> None:
+    bench = Bench(3).ready(3)
+    reserve(bench, 2)
+    bench.tap(TAG, None)
+    bench.grant(2)
+    assert may_charge(bench, 2)
+
+
+def test_a_vehicle_at_the_reserved_evse_goes_before_one_that_came_later() -> None:
+    bench = Bench(3).ready(3)
+    reserve(bench, 2)
+    bench.pilot(PilotState.B, 2)
+    bench.wait(1)
+    bench.pilot(PilotState.B, 3)
+    assert bench.tap(TAG, None) == [AuthorizationWanted(2, TAG)]
+
+
+def test_a_foreign_token_without_a_place_passes_the_reserved_evse_by() -> None:
+    bench = Bench(2).ready(2)
+    reserve(bench, 1)
+    assert bench.tap(OTHER, None) == [AuthorizationWanted(2, OTHER)]
+
+
+def test_an_authorization_without_a_place_follows_its_vehicle() -> None:
+    bench = Bench(3).ready(3)
+    bench.tap(TAG, None)
+    bench.grant(1)
+    assert may_charge(bench, 1)
+    bench.wait(5)
+    bench.meter(1000.0, 3)
+    bench.pilot(PilotState.C, 3)
+    assert isinstance(bench.session(1), Idle)
+    assert isinstance(bench.session(3), Active)
+
+
+def test_a_vehicle_that_came_while_the_token_was_checked_is_the_one_that_is_meant() -> None:
+    bench = Bench(2).ready(2)
+    bench.tap(TAG, None)
+    bench.wait(1)
+    bench.pilot(PilotState.B, 2)
+    bench.grant(1)
+    assert isinstance(bench.session(1), Idle)
+    assert isinstance(bench.session(2), Active)
+
+
+@pytest.mark.parametrize("evse_id", [1, 2])
+def test_an_authorization_of_one_reader_stays_at_its_evse(evse_id: int) -> None:
+    bench = Bench(2).ready(2)
+    bench.tap(TAG, evse_id)
+    bench.grant(evse_id)
+    bench.pilot(PilotState.B, 3 - evse_id)
+    assert may_charge(bench, evse_id)
+
+
+def test_a_vehicle_that_was_there_before_or_may_not_charge_draws_no_authorization() -> None:
+    bench = Bench(3).ready(3)
+    bench.post(FaultRaised(2, Fault.GROUND_FAILURE))
+    bench.pilot(PilotState.B, 2)
+    bench.wait(1)
+    bench.tap(TAG, None)
+    bench.grant(1)
+    bench.wait(1)
+    bench.post(FaultCleared(2, Fault.GROUND_FAILURE))
+    bench.pilot(PilotState.C, 2)  # it came before the token
+    assert may_charge(bench, 1)
+    bench.post(FaultRaised(3, Fault.GROUND_FAILURE))
+    bench.pilot(PilotState.B, 3)
+    assert may_charge(bench, 1)
+    bench.pilot(PilotState.B, 9)  # no such EVSE
+    assert may_charge(bench, 1)

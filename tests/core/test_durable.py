@@ -11,6 +11,7 @@ from agent.core.events import (
     FaultRaised,
     ListedToken,
     LocalListSent,
+    ReservationRequested,
     SettingsWriteRequested,
     TransactionAcknowledged,
 )
@@ -42,14 +43,15 @@ def restored(rows: Stored, evses: int = 2) -> Station:
 
 def lived() -> Bench:
     """Return a station with something in every slice."""
-    bench = Bench(2).ready(2)
+    bench = Bench(3).ready(3)
     bench.charge(1, group="FAMILY")
     (transaction_id,) = bench.station.outbox.deliveries
     bench.post(TransactionAcknowledged(transaction_id, remote_id=7))
     bench.post(SettingsWriteRequested(1, (("ConnectionTimeOut", "45"),)))
     bench.post(AuthorizationAnswered(2, OTHER, TokenInfo(AuthorizationStatus.BLOCKED)))
-    bench.post(AvailabilityRequested(2, operative=False))
+    bench.post(AvailabilityRequested(2, operative=False, evse_id=1))
     bench.post(AvailabilityRequested(3, operative=False, evse_id=2))
+    bench.post(ReservationRequested(5, 11, OTHER, WALL_S + 3600, 3, "FLEET"))
     listed = ListedToken(TAG, TokenInfo(AuthorizationStatus.ACCEPTED, group="FAMILY"))
     bench.post(LocalListSent(4, 3, is_full=True, items=(listed,)))
     return bench
@@ -72,7 +74,8 @@ def test_what_was_written_comes_back_as_it_was() -> None:
     assert back.authorization.cache == station.authorization.cache
     assert back.local_list == station.local_list
     assert back.availability.inoperative == {"2"}
-    assert back.availability.scheduled == {"station"}
+    assert back.reservations.items == station.reservations.items
+    assert back.availability.scheduled == {"1"}
     assert list(back.outbox.remote_ids.values()) == [7]
     assert back.timebase.floor_s > WALL_S
 

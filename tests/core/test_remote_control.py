@@ -17,8 +17,11 @@ from agent.core.events import (
     FaultRaised,
     LinkDown,
     LinkUp,
+    ListedToken,
+    LocalListSent,
     RemoteStartRequested,
     RemoteStopRequested,
+    ReservationRequested,
     ResetKind,
     ResetRequested,
     TransactionAcknowledged,
@@ -33,7 +36,7 @@ from agent.core.values import (
     Trigger,
 )
 from hal.types import Fault, PilotState, TokenType
-from tests.support.core import OTHER, TAG, Bench
+from tests.support.core import OTHER, TAG, WALL_S, Bench
 
 REMOTE = "AuthCtrlr__AuthorizeRemoteStart"
 ACCEPTED = Done(Verdict.ACCEPTED)
@@ -278,3 +281,71 @@ def test_a_transaction_that_waits_to_go_on_after_a_power_cut_can_be_stopped() ->
     bench.hardware()
     (ended,) = bench.told_records(TransactionEnded)
     assert ended.stop_reason is StopReason.REMOTE
+
+
+# --- reserved places, tokens that are being checked ---
+
+
+def reserve(bench: Bench, evse_id: int | None = 1, group: str | None = None) -> None:
+    bench.post(ReservationRequested(800, 11, TAG, WALL_S + 1e6, evse_id, group))
+
+
+def test_an_evse_that_is_reserved_is_only_for_its_holder() -> None:
+    bench = Bench().ready()
+    reserve(bench)
+    assert start(bench, id_token=OTHER) == rejected("Occupied")
+    assert start(bench, request_id=51) == ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("group", "outcome"), [("FLEET", ACCEPTED), ("X", rejected("Occupied"))]
+)
+def test_a_group_that_the_request_names_may_be_the_one_the_evse_is_kept_for(
+    group: str, outcome: Done
+) -> None:
+    for settings in ({}, {REMOTE: "true"}):
+        bench = Bench(**settings).ready()
+        reserve(bench, group="FLEET")
+        assert start(bench, id_token=OTHER, group=group) == outcome
+
+
+def test_a_group_that_the_local_list_names_counts_as_well() -> None:
+    bench = Bench().ready()
+    info = TokenInfo(AuthorizationStatus.ACCEPTED, group="FLEET")
+    bench.post(LocalListSent(700, 1, is_full=True, items=(ListedToken(OTHER, info),)))
+    reserve(bench, group="FLEET")
+    assert start(bench, id_token=OTHER) == ACCEPTED
+    assert bench.session().group == "FLEET"
+
+
+def test_a_token_whose_group_is_asked_for_may_try() -> None:
+    bench = Bench(**{REMOTE: "true"}).ready()
+    reserve(bench, group="FLEET")
+    assert start(bench, id_token=OTHER) == ACCEPTED
+    bench.post(AuthorizationAnswered(1, OTHER, TokenInfo(AuthorizationStatus.ACCEPTED)))
+    assert sessions(bench) == [Idle]
+    bench = Bench(**{REMOTE: "true"}).ready()
+    reserve(bench)  # for nobody's group
+    assert start(bench, id_token=OTHER) == rejected("Occupied")
+
+
+def test_without_an_evse_the_reserved_one_is_chosen_before_a_vehicle() -> None:
+    bench = Bench(3).ready(3)
+    reserve(bench, 2)
+    bench.pilot(PilotState.B, 3)
+    assert start(bench, None) == ACCEPTED
+    assert sessions(bench) == [Idle, Authorized, Idle]
+
+
+def test_without_an_evse_those_reserved_for_others_are_passed_by() -> None:
+    bench = Bench(2).ready(2)
+    reserve(bench, 1)
+    assert start(bench, None, OTHER) == ACCEPTED
+    assert sessions(bench) == [Idle, Authorized]
+
+
+def test_another_token_that_is_being_checked_is_not_pushed_aside() -> None:
+    bench = Bench(**{REMOTE: "true"}).ready()
+    bench.tap(OTHER)
+    assert start(bench) == rejected("TxInProgress")
+    assert start(bench, id_token=OTHER, request_id=51) == ACCEPTED

@@ -8,13 +8,14 @@ from agent.core.events import (
     LinkHeld,
     MeterRead,
     PilotChanged,
+    ReservationRequested,
     StorageFailed,
     TransactionAcknowledged,
 )
 from agent.ocpp.v16.statuses import project
 from agent.runtime.snapshot import clock, snapshot
 from hal.types import Fault, PilotState
-from tests.support.core import INFO, TAG, Bench, reading
+from tests.support.core import INFO, OTHER, TAG, WALL_S, Bench, reading
 
 
 def taken(bench):
@@ -159,3 +160,20 @@ def test_faults_and_a_held_link_and_a_disk_that_refuses_are_told():
     assert (fault["fault"], fault["info"]) == ("GroundFailure", "tripped")
     assert status["csms"]["held"] is True
     assert status["storage"] == {"writes": False}
+
+
+def test_a_reservation_says_for_whom_the_evse_is_kept() -> None:
+    bench = Bench(2).ready(2)
+    bench.post(ReservationRequested(1, 11, TAG, WALL_S + 3600, 1, "FLEET"))
+    bench.post(ReservationRequested(2, 12, OTHER, WALL_S + 3600))
+    first, second = taken(bench)["evses"]
+    assert first["reservation"] == {
+        "reservation_id": 11,
+        "id_token": TAG.value,
+        "group": "FLEET",
+        "expires_at": "2027-01-15T09:00:00.000Z",
+        "any_evse": False,
+    }
+    assert first["connectors"][0]["status"] == "Reserved"
+    assert second["reservation"]["reservation_id"] == 12
+    assert second["reservation"]["any_evse"] is True

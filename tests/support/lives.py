@@ -54,6 +54,8 @@ from agent.core.events import (
     RemoteStartRequested,
     RemoteStopRequested,
     Request,
+    ReservationCancelRequested,
+    ReservationRequested,
     ResetKind,
     ResetRequested,
     SecurityEventRaised,
@@ -229,6 +231,18 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         st.one_of(st.none(), st.just(0), EVSES),
         st.sampled_from((None, 1, 3)),
         st.sampled_from(((), ("Voltage",))),
+    ),
+    ReservationRequested: st.builds(
+        ReservationRequested,
+        REQUEST,
+        st.integers(1, 3),
+        TOKENS,
+        st.sampled_from((0.0, WALL_S + 100.0, WALL_S + 5000.0)),
+        st.one_of(st.none(), EVSES),
+        st.sampled_from((None, "G")),
+    ),
+    ReservationCancelRequested: st.builds(
+        ReservationCancelRequested, REQUEST, st.integers(1, 3)
     ),
     CacheClearRequested: st.builds(CacheClearRequested, REQUEST),
     LocalListSent: st.builds(

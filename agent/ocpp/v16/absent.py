@@ -14,17 +14,13 @@ from agent.ocpp.v16.messages import (
     CSMS_REQUESTS,
     STATION_REQUESTS,
     UNSUPPORTED,
-    CancelReservationResponse,
     Payload,
-    ReserveNowResponse,
     UnlockConnectorResponse,
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from agent.ocppj.explain import decode
 
 ANSWERS: Mapping[str, Payload] = {
-    "CancelReservation": CancelReservationResponse(status="Rejected"),
-    "ReserveNow": ReserveNowResponse(status="Rejected"),
     "UnlockConnector": UnlockConnectorResponse(status="NotSupported"),
 }
 

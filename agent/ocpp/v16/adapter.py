@@ -18,6 +18,7 @@ from agent.core.effects import (
     MeterValuesReported,
     Outcome,
     Record,
+    ReservationEnded,
     SecurityEvent,
     StatusReported,
     TransactionEnded,
@@ -38,6 +39,7 @@ from agent.ocpp.v16 import (
     provisioning,
     remote_control,
     remote_trigger,
+    reservation,
     security,
     session,
     smart_charging,
@@ -47,6 +49,7 @@ _Decode: TypeAlias = Callable[[msgspec.Raw, int, View], Incoming | Answered]
 _Respond: TypeAlias = Callable[[Incoming, Outcome], bytes]
 
 _DECODE: Mapping[str, _Decode] = {
+    "CancelReservation": reservation.decode_cancel,
     "ChangeAvailability": availability.decode_change,
     "ChangeConfiguration": keys.decode_change,
     "ClearCache": authorization.decode_clear,
@@ -56,12 +59,14 @@ _DECODE: Mapping[str, _Decode] = {
     "GetLocalListVersion": local_list.decode_version,
     "RemoteStartTransaction": remote_control.decode_start,
     "RemoteStopTransaction": remote_control.decode_stop,
+    "ReserveNow": reservation.decode_reserve,
     "Reset": provisioning.decode_reset,
     "SendLocalList": local_list.decode_send,
     "SetChargingProfile": smart_charging.decode_set,
     "TriggerMessage": remote_trigger.decode_trigger,
 }
 _RESPOND: Mapping[str, _Respond] = {
+    "CancelReservation": reservation.respond_cancel,
     "ChangeAvailability": availability.respond_change,
     "ChangeConfiguration": keys.respond_change,
     "ClearCache": authorization.respond_clear,
@@ -70,6 +75,7 @@ _RESPOND: Mapping[str, _Respond] = {
     "GetLocalListVersion": local_list.respond_version,
     "RemoteStartTransaction": remote_control.respond_start,
     "RemoteStopTransaction": remote_control.respond_stop,
+    "ReserveNow": reservation.respond_reserve,
     "Reset": provisioning.respond_reset,
     "SendLocalList": local_list.respond_send,
     "SetChargingProfile": smart_charging.respond_set,
@@ -95,13 +101,15 @@ class Adapter16(Adapter):
                 return session.encode(record, view)
             case MeterSampled():
                 return metering.sampled(record, view)
+            case ReservationEnded():
+                return None  # the status of the connector says it
             case SecurityEvent():  # pragma: no branch  # exhaustive
                 return security.event(record, view)
 
     def record_accepted(
         self, record: Record, call: Call, payload: msgspec.Raw
     ) -> tuple[Event, ...]:
-        if isinstance(record, MeterSampled | SecurityEvent):
+        if isinstance(record, MeterSampled | ReservationEnded | SecurityEvent):
             return ()
         return session.accepted(record, call, payload)
 

@@ -21,6 +21,7 @@ Text255: TypeAlias = Annotated[str, Meta(max_length=255)]
 Text500: TypeAlias = Annotated[str, Meta(max_length=500)]
 Instant: TypeAlias = str
 FromZero: TypeAlias = Annotated[int, Meta(ge=0)]
+Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 FromOne: TypeAlias = Annotated[int, Meta(ge=1)]
 
 AuthorizationWord: TypeAlias = Literal[
@@ -32,6 +33,9 @@ AvailabilityWord: TypeAlias = Literal["Accepted", "Rejected", "Scheduled"]
 ConfigurationWord: TypeAlias = Literal["Accepted", "Rejected", "RebootRequired", "NotSupported"]
 DataTransferWord: TypeAlias = Literal[
     "Accepted", "Rejected", "UnknownMessageId", "UnknownVendorId"
+]
+ReservationWord: TypeAlias = Literal[
+    "Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"
 ]
 UpdateWord: TypeAlias = Literal["Accepted", "Failed", "NotSupported", "VersionMismatch"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
@@ -362,7 +366,7 @@ class DataTransferResponse(Payload, frozen=True, kw_only=True):
 class CancelReservationRequest(Payload, frozen=True, kw_only=True):
     """End a reservation."""
 
-    reservation_id: int
+    reservation_id: Int64
 
 
 class CancelReservationResponse(Payload, frozen=True, kw_only=True):
@@ -462,14 +466,14 @@ class ReserveNowRequest(Payload, frozen=True, kw_only=True):
     connector_id: FromZero
     expiry_date: Instant
     id_tag: Text20
-    reservation_id: int
+    reservation_id: Int64
     parent_id_tag: Text20 | None = None
 
 
 class ReserveNowResponse(Payload, frozen=True, kw_only=True):
     """Whether it is reserved."""
 
-    status: Literal["Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"]
+    status: ReservationWord
 
 
 class ResetRequest(Payload, frozen=True, kw_only=True):

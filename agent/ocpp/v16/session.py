@@ -127,6 +127,7 @@ def _start(record: TransactionStarted, view: View, *, settles: bool = True) -> C
         id_tag=id_tag(record.id_token) or "",
         meter_start=math.floor(record.meter_start_wh),
         timestamp=to_text(view.told_s(record.at)),
+        reservation_id=record.reservation_id,
     )
     return wire.call("StartTransaction", payload, settles=settles)
 

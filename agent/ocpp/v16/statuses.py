@@ -10,8 +10,6 @@ seen to end before the next one is prepared.
 
 from collections.abc import Mapping
 
-from msgspec.structs import replace
-
 from agent.core.values import ConnectorStatus, SessionPhase
 from agent.ocpp.v16.messages import ErrorWord, StatusWord
 
@@ -114,6 +112,8 @@ def project(status: ConnectorStatus) -> StatusWord:
         return "Faulted"
     if not status.is_operative and status.phase not in _RUNNING:
         return "Unavailable"
+    if status.is_reserved:
+        return "Reserved"
     if status.phase is SessionPhase.FREE and status.is_plugged:
         return "Preparing"
     return _PHASES[status.phase]
@@ -151,12 +151,6 @@ def via(previous: ConnectorStatus | None, status: ConnectorStatus) -> ConnectorS
 def _passing(status: ConnectorStatus, phase: SessionPhase) -> ConnectorStatus:
     """Return the status of a connector that only passes through a phase."""
     is_plugged = status.is_plugged and phase is not SessionPhase.FREE
-    return replace(
-        status,
-        phase=phase,
-        is_plugged=is_plugged,
-        is_operative=True,
-        fault=None,
-        info="",
-        warning=None,
+    return ConnectorStatus(
+        status.evse_id, status.connector_id, is_plugged, phase, is_operative=True
     )

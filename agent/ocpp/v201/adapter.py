@@ -17,6 +17,7 @@ from agent.core.effects import (
     MeterValuesReported,
     Outcome,
     Record,
+    ReservationEnded,
     SecurityEvent,
     StatusReported,
     TransactionEnded,
@@ -37,6 +38,7 @@ from agent.ocpp.v201 import (
     provisioning,
     remote_control,
     remote_trigger,
+    reservation,
     security,
     session,
     smart_charging,
@@ -46,6 +48,7 @@ from agent.ocpp.v201.messages import (
     CSMS_REQUESTS,
     STATION_REQUESTS,
     UNSUPPORTED,
+    CancelReservationRequest,
     ChangeAvailabilityRequest,
     ClearCacheRequest,
     DataTransferRequest,
@@ -54,6 +57,7 @@ from agent.ocpp.v201.messages import (
     HeartbeatRequest,
     RequestStartTransactionRequest,
     RequestStopTransactionRequest,
+    ReserveNowRequest,
     ResetRequest,
     SendLocalListRequest,
     SetChargingProfileRequest,
@@ -82,6 +86,8 @@ class Adapter201(Adapter):
                 return _call("TransactionEvent", event)
             case MeterSampled():
                 return _call("MeterValues", metering.sampled(record, view))
+            case ReservationEnded():
+                return _call("ReservationStatusUpdate", reservation.ended(record))
             case SecurityEvent():  # pragma: no branch  # exhaustive
                 return _call("SecurityEventNotification", security.notification(record, view))
 
@@ -94,7 +100,9 @@ class Adapter201(Adapter):
         match record:
             case TransactionStarted() | TransactionUpdated() | TransactionEnded():
                 return (session.acknowledged(record, payload),)
-            case MeterSampled() | SecurityEvent():  # pragma: no branch  # exhaustive
+            case (
+                MeterSampled() | ReservationEnded() | SecurityEvent()
+            ):  # pragma: no branch  # exhaustive
                 return ()
 
     def expand(self, message: Message) -> tuple[Message, ...]:
@@ -156,6 +164,8 @@ class Adapter201(Adapter):
                 return _write(wire, request_id, view)
             case TriggerMessageRequest():
                 return _trigger(wire, request_id, view)
+            case ReserveNowRequest() if reservation.is_by_type(wire):
+                return Answered(codec.encode(reservation.reserve_answer(reservation.BY_TYPE)))
             case SendLocalListRequest():
                 request = local_list.send(wire, request_id)
                 return Incoming(action, request, wire, failed=local_list.FAILED)
@@ -197,6 +207,10 @@ def _trigger(wire: TriggerMessageRequest, request_id: int, view: View) -> Incomi
 
 def _request(wire: Wire, request_id: int) -> Request:
     match wire:
+        case CancelReservationRequest():
+            return reservation.cancel(wire, request_id)
+        case ReserveNowRequest():
+            return reservation.reserve(wire, request_id)
         case ChangeAvailabilityRequest():
             return availability.change(wire, request_id)
         case ClearCacheRequest():
@@ -219,6 +233,10 @@ def _request(wire: Wire, request_id: int) -> Request:
 
 def _response(wire: object, outcome: Outcome, view: View) -> Wire:
     match wire:
+        case CancelReservationRequest():
+            return reservation.cancel_answer(outcome)
+        case ReserveNowRequest():
+            return reservation.reserve_answer(outcome)
         case ChangeAvailabilityRequest():
             return availability.change_answer(outcome)
         case ClearCacheRequest():

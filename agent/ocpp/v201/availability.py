@@ -1,9 +1,9 @@
 """Block G on the wire: the five connector statuses, and ChangeAvailability.
 
 The domain's orthogonal facts project onto one word (reference 10.2), the first that holds:
-Faulted, Unavailable, Occupied, Available. A transaction keeps its connector Occupied even
-when the station was told to become inoperative meanwhile. The station as a whole (connector
-0) has no status in this version.
+Faulted, Unavailable, Reserved, Occupied, Available. A transaction keeps its connector Occupied
+even when the station was told to become inoperative meanwhile. The station as a whole
+(connector 0) has no status in this version.
 """
 
 from agent.core.effects import Outcome, StatusReported
@@ -32,6 +32,8 @@ def projected(facts: ConnectorStatus) -> datatypes.ConnectorStatus | None:
         return "Faulted"
     if not facts.is_operative and not in_transaction:
         return "Unavailable"
+    if facts.is_reserved:
+        return "Reserved"
     if facts.is_plugged or in_transaction:
         return "Occupied"
     return "Available"

@@ -45,6 +45,34 @@ from agent.ocpp.v201.datatypes import (
 
 AcceptedOrRejected: TypeAlias = Literal["Accepted", "Rejected"]
 AcceptedRejectedOrScheduled: TypeAlias = Literal["Accepted", "Rejected", "Scheduled"]
+ReservationWord: TypeAlias = Literal[
+    "Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"
+]
+ReservationUpdate: TypeAlias = Literal["Expired", "Removed"]
+ConnectorKind: TypeAlias = Literal[
+    "cCCS1",
+    "cCCS2",
+    "cG105",
+    "cTesla",
+    "cType1",
+    "cType2",
+    "s309-1P-16A",
+    "s309-1P-32A",
+    "s309-3P-16A",
+    "s309-3P-32A",
+    "sBS1361",
+    "sCEE-7-7",
+    "sType2",
+    "sType3",
+    "Other1PhMax16A",
+    "Other1PhOver16A",
+    "Other3Ph",
+    "Pan",
+    "wInductive",
+    "wResonant",
+    "Undetermined",
+    "Unknown",
+]
 UpdateWord: TypeAlias = Literal["Accepted", "Failed", "VersionMismatch"]
 UpdateKind: TypeAlias = Literal["Differential", "Full"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
@@ -104,6 +132,17 @@ class MeterValuesRequest(Wire, frozen=True):
 
 
 class MeterValuesResponse(Wire, frozen=True):
+    """Received."""
+
+
+class ReservationStatusUpdateRequest(Wire, frozen=True):
+    """A reservation is over."""
+
+    reservation_id: Int
+    reservation_update_status: ReservationUpdate
+
+
+class ReservationStatusUpdateResponse(Wire, frozen=True):
     """Received."""
 
 
@@ -178,6 +217,19 @@ class DataTransferResponse(Wire, frozen=True):
 
 
 # --- sent by the CSMS --------------------------------------------------------------------
+
+
+class CancelReservationRequest(Wire, frozen=True):
+    """End a reservation."""
+
+    reservation_id: Int
+
+
+class CancelReservationResponse(Wire, frozen=True):
+    """Whether it ended."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
 
 
 class ChangeAvailabilityRequest(Wire, frozen=True):
@@ -255,6 +307,24 @@ class RequestStopTransactionResponse(Wire, frozen=True):
     """Whether it is going to."""
 
     status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
+class ReserveNowRequest(Wire, frozen=True):
+    """Keep an EVSE free; without `evse_id` any of them."""
+
+    id: Int
+    expiry_date_time: DateTime
+    id_token: WireIdToken
+    connector_type: ConnectorKind | None = None
+    evse_id: Int | None = None
+    group_id_token: WireIdToken | None = None
+
+
+class ReserveNowResponse(Wire, frozen=True):
+    """Whether it is reserved."""
+
+    status: ReservationWord
     status_info: StatusInfo | None = None
 
 
@@ -344,6 +414,7 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
     "DataTransfer": DataTransferRequest,
     "Heartbeat": HeartbeatRequest,
     "MeterValues": MeterValuesRequest,
+    "ReservationStatusUpdate": ReservationStatusUpdateRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
     "StatusNotification": StatusNotificationRequest,
     "TransactionEvent": TransactionEventRequest,
@@ -351,6 +422,7 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
 """What the station sends, by action."""
 
 CSMS_REQUESTS: Mapping[str, type[Wire]] = {
+    "CancelReservation": CancelReservationRequest,
     "ChangeAvailability": ChangeAvailabilityRequest,
     "ClearCache": ClearCacheRequest,
     "DataTransfer": DataTransferRequest,
@@ -358,6 +430,7 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "GetVariables": GetVariablesRequest,
     "RequestStartTransaction": RequestStartTransactionRequest,
     "RequestStopTransaction": RequestStopTransactionRequest,
+    "ReserveNow": ReserveNowRequest,
     "Reset": ResetRequest,
     "SendLocalList": SendLocalListRequest,
     "SetChargingProfile": SetChargingProfileRequest,
@@ -369,6 +442,7 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
 RESPONSES: Mapping[str, type[Wire]] = {
     "Authorize": AuthorizeResponse,
     "BootNotification": BootNotificationResponse,
+    "CancelReservation": CancelReservationResponse,
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ClearCache": ClearCacheResponse,
     "DataTransfer": DataTransferResponse,
@@ -378,6 +452,8 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "MeterValues": MeterValuesResponse,
     "RequestStartTransaction": RequestStartTransactionResponse,
     "RequestStopTransaction": RequestStopTransactionResponse,
+    "ReservationStatusUpdate": ReservationStatusUpdateResponse,
+    "ReserveNow": ReserveNowResponse,
     "Reset": ResetResponse,
     "SecurityEventNotification": SecurityEventNotificationResponse,
     "SendLocalList": SendLocalListResponse,
@@ -391,7 +467,6 @@ RESPONSES: Mapping[str, type[Wire]] = {
 
 UNSUPPORTED = frozenset(
     {
-        "CancelReservation",
         "CertificateSigned",
         "ClearChargingProfile",
         "ClearDisplayMessage",
@@ -425,8 +500,6 @@ UNSUPPORTED = frozenset(
         "PublishFirmware",
         "PublishFirmwareStatusNotification",
         "ReportChargingProfiles",
-        "ReservationStatusUpdate",
-        "ReserveNow",
         "SetDisplayMessage",
         "SetMonitoringBase",
         "SetMonitoringLevel",

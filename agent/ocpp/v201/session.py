@@ -69,6 +69,7 @@ def _started(
         ),
         meter_value=meter_values(record.samples, view),
         offline=_offline(record, offline=offline),
+        reservation_id=record.reservation_id,
         evse=EvseAddress(record.evse_id, record.connector_id),
         id_token=to_wire(record.id_token),
     )

@@ -10,13 +10,6 @@ from agent.ocppj.errors import RpcError, RpcErrorCode
 from tests.ocpp.v16.facts import asked
 from tests.support.schemas import validate
 
-RESERVATION = {
-    "connectorId": 1,
-    "expiryDate": "2026-01-15T12:00:00Z",
-    "idTag": "A1",
-    "reservationId": 11,
-}
-
 
 def refused(action, payload="{}"):
     with pytest.raises(RpcError) as caught:
@@ -27,8 +20,6 @@ def refused(action, payload="{}"):
 @pytest.mark.parametrize(
     ("action", "request_", "response"),
     [
-        ("ReserveNow", RESERVATION, {"status": "Rejected"}),
-        ("CancelReservation", {"reservationId": 11}, {"status": "Rejected"}),
         ("UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"}),
     ],
 )
@@ -41,10 +32,8 @@ def test_what_certification_looks_at_has_a_status(action, request_, response):
 @pytest.mark.parametrize(
     ("action", "payload", "code"),
     [
-        ("ReserveNow", "{}", RpcErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
-        ("CancelReservation", '{"reservationId":"x"}', RpcErrorCode.TYPE_CONSTRAINT_VIOLATION),
         ("UnlockConnector", '{"connectorId":0}', RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
-        ("ReserveNow", "[]", RpcErrorCode.FORMAT_VIOLATION),
+        ("UnlockConnector", "[]", RpcErrorCode.FORMAT_VIOLATION),
     ],
 )
 def test_a_broken_payload_is_refused_all_the_same(action, payload, code):

@@ -22,6 +22,7 @@ PROJECTED = {
     "SuspendedEV": replace(PLUGGED, phase=SessionPhase.SUSPENDED_EV),
     "SuspendedEVSE": replace(PLUGGED, phase=SessionPhase.SUSPENDED_EVSE),
     "Finishing": replace(PLUGGED, phase=SessionPhase.FINISHING),
+    "Reserved": replace(FREE, is_reserved=True),
     "Unavailable": replace(FREE, is_operative=False),
     "Faulted": replace(FREE, fault="GroundFailure"),
 }
@@ -61,6 +62,11 @@ def test_the_steps_are_those_of_the_table():
 @pytest.mark.parametrize(("word", "status"), list(PROJECTED.items()))
 def test_a_neutral_status_is_projected(word, status):
     assert project(status) == word
+
+
+def test_a_vehicle_at_a_reserved_connector_changes_nothing():
+    assert project(replace(PLUGGED, is_reserved=True)) == "Reserved"
+    assert project(replace(FREE, is_reserved=True, is_operative=False)) == "Unavailable"
 
 
 def test_a_token_without_a_cable_is_preparing():
@@ -132,6 +138,9 @@ def test_every_step_is_allowed_or_told_in_two_allowed_ones(before, after):
         ("SuspendedEV", "Finishing", "Preparing"),
         ("Available", "Preparing", "Finishing"),
         ("Unavailable", "Preparing", "Finishing"),
+        ("Preparing", "Available", "Reserved"),
+        ("Finishing", "Available", "Reserved"),
+        ("Reserved", "Preparing", "Charging"),
     ],
 )
 def test_the_status_between_is_the_one_the_reference_names(before, between, after):

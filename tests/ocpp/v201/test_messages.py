@@ -15,6 +15,7 @@ SCHEMAS = Path(ocpp.v201.__file__).parent / "schemas"
 DATES = {
     "cacheExpiryDateTime",
     "currentTime",
+    "expiryDateTime",
     "startSchedule",
     "timestamp",
     "validFrom",
