@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from agent.config_limits import ExternalLimits
 from hal import schema
 from hal.files import FileProblems, Problem, TomlFile, read
 
@@ -172,6 +173,7 @@ class _AgentFile(Table, frozen=True, kw_only=True):
     firmware: Firmware = Firmware()
     storage: _StorageTable = _StorageTable()
     control: _ControlTable = _ControlTable()
+    external_limits: ExternalLimits = ExternalLimits()
 
 
 class Security(Table, frozen=True, kw_only=True):
@@ -210,6 +212,7 @@ class Config(Table, frozen=True, kw_only=True):
     firmware: Firmware
     storage_directory: Path
     control_socket: Path
+    external_limits: ExternalLimits = ExternalLimits()
 
 
 def load_config(path: Path, check_setting: CheckSetting) -> Config:
@@ -337,6 +340,7 @@ def _config(file: _AgentFile, path: Path) -> Config:
         firmware=file.firmware,
         storage_directory=base / file.storage.directory,
         control_socket=base / file.control.socket,
+        external_limits=file.external_limits,
     )
 
 

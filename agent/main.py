@@ -11,9 +11,9 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.config import (
     Config,
@@ -27,9 +27,8 @@ from agent.config import (
 from agent.core import durable, security
 from agent.core.bounds import Site
 from agent.core.events import Event, PowerUp, SecurityEventRaised, StorageFailed
-from agent.core.smart_charging.allocation import Sharing, Terms
 from agent.core.station import Station
-from agent.core.values import BootReason, EvseSpec, StationInfo
+from agent.core.values import BootReason, EvseSpec, Sharing, StationInfo, Terms
 from agent.factory import check_setting, factory_settings
 from agent.ocpp.negotiation import adapter_for
 from agent.ocpp.v16.statuses import project
@@ -136,10 +135,10 @@ def _spec(evse: EvseSettings) -> EvseSpec:
     )
 
 
-def _site(board: Board) -> Site:
+def _site(board: Board, safe_a: float) -> Site:
     site = board.site
     terms = Terms(Sharing(site.sharing), site.rotate_s)
-    return Site(fuse_a=site.max_a, voltage_v=site.voltage_v, terms=terms)
+    return Site(fuse_a=site.max_a, voltage_v=site.voltage_v, terms=terms, safe_a=safe_a)
 
 
 class Agent:
@@ -202,7 +201,7 @@ class Agent:
             specs=tuple(map(_spec, self._board.evses)),
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
-            site=_site(self._board),
+            site=_site(self._board, self._config.external_limits.safe_a),
         )
 
     async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> bool:
@@ -235,8 +234,22 @@ class Agent:
         first += (PowerUp(cause, machine), security.started(last.intended or cause))
         if last.boot and not security_log.was_there:
             first.append(SecurityEventRaised("SecurityLogWasCleared"))
-        await shell.run(first, self._watched(shell.kernel), socket=self._config.control_socket)
+        services = [self._watched(shell.kernel), *self._limits(shell)]
+        await shell.run(first, *services, socket=self._config.control_socket)
         return shell.restart is not None and not self._is_told_to_end
+
+    def _limits(self, shell: Shell) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield the server for a local energy manager, if there is to be one."""
+        modbus = self._config.external_limits.modbus
+        if modbus is None:
+            return
+        from agent.runtime.modbus_limits import LimitServer  # noqa: PLC0415 - rarely needed
+
+        clock = SystemWorld(0).monotonic_s
+        server = LimitServer(
+            shell.control.asked, lambda: shell.kernel.station, clock, unit=modbus.unit
+        )
+        yield server.run(modbus.host, modbus.port)
 
     def _end(self, shell: Shell) -> None:
         """Obey a signal; a restart is no end, so systemd hears nothing of one."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.core import variables
+from agent.core import bounds, variables
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Site
@@ -64,6 +64,7 @@ SLICES: Final[Mapping[str, Any]] = {
     "availability": AvailabilityRow,
     "reservation": Reservation,
     "boot": BootRow,
+    "limit": bounds.Source,
 }
 
 FEATURE_PROFILES: Final = ("Core", "LocalAuthListManagement", "Reservation", "RemoteTrigger")
@@ -113,6 +114,7 @@ def rows(station: Station) -> Rows:
             str(number): item for number, item in station.reservations.items.items()
         },
         "boot": {"state": boot},
+        "limit": bounds.sources(station.outside),
     }
 
 
@@ -146,6 +148,7 @@ def is_untouched(before: Station, after: Station) -> bool:
         and before.reservations is after.reservations
         and before.provisioning is after.provisioning
         and before.timebase is after.timebase
+        and before.outside.given is after.outside.given
         and all(
             after.evses[evse_id].session is evse.session
             for evse_id, evse in before.evses.items()
@@ -202,6 +205,7 @@ def restored(
         connection=Connection(profiles),
         evses=evses,
         site=site,
+        outside=bounds.restored(slice_of("limit")),
         settings=settings,
         timebase=Timebase(
             boot.boot, boot.offset_s, boot.floor_s, boot.began_s, boot.last_s, boot.past

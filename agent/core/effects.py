@@ -253,6 +253,18 @@ class DataTransferSent(Value, frozen=True):
     data: str | None = None
 
 
+class LimitTold(Value, frozen=True):
+    """Tell that somebody else limits, or limits no more (2.0.1 K11, K13).
+
+    Attributes:
+        evse_id: 0 for the whole station.
+    """
+
+    origin: str
+    evse_id: int
+    is_in_force: bool
+
+
 Message = (
     BootReported
     | HeartbeatSent
@@ -260,6 +272,7 @@ Message = (
     | StatusReported
     | MeterValuesReported
     | DataTransferSent
+    | LimitTold
 )
 
 # --- replies ---
@@ -401,6 +414,7 @@ Effect = (
     | StatusReported
     | MeterValuesReported
     | DataTransferSent
+    | LimitTold
     | Reply
     | Restart
     | CloseLink

@@ -62,6 +62,12 @@ class EvseDetected(Value, frozen=True):
     capabilities: EvseCapabilities
 
 
+class GridInputChanged(Value, frozen=True):
+    """The grid operator's input: active while power is to be reduced."""
+
+    active: bool
+
+
 class PilotChanged(Value, frozen=True):
     """The control pilot settled."""
 
@@ -435,6 +441,33 @@ class DataTransferAnswered(Value, frozen=True):
     data: str | None = None
 
 
+class ExternalLimitSet(Value, frozen=True):
+    """Somebody other than the CSMS limits an EVSE, or the sum over all of them.
+
+    Attributes:
+        origin: who, in a word; a further limit of the same origin and place replaces it.
+        evse_id: 0 for the sum.
+        limit_a: per line conductor; either this or `limit_w`.
+        limit_w: for all phases together.
+        valid_s: how long it holds without being said again.
+    """
+
+    request_id: int
+    origin: str
+    valid_s: float
+    evse_id: int = 0
+    limit_a: float | None = None
+    limit_w: float | None = None
+
+
+class ExternalLimitCleared(Value, frozen=True):
+    """Somebody other than the CSMS limits no more; `evse_id` None means everywhere."""
+
+    request_id: int
+    origin: str
+    evse_id: int | None = None
+
+
 Request = (
     RemoteStartRequested
     | RemoteStopRequested
@@ -450,6 +483,8 @@ Request = (
     | LocalListVersionRequested
     | ChargingProfileOffered
     | DataTransferRequested
+    | ExternalLimitSet
+    | ExternalLimitCleared
 )
 
 
@@ -625,6 +660,7 @@ Event = (
     | StorageFailed
     | StorageRecovered
     | EvseDetected
+    | GridInputChanged
     | PilotChanged
     | OutletChanged
     | CableChanged

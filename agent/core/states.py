@@ -250,6 +250,8 @@ class Supply(Value, frozen=True):
         moved_s: when the offer last changed.
         held_ma: what the vehicle may still draw under an earlier, higher offer.
         held_s: since when it should draw no more than the offer.
+        was_above: the vehicle was seen to draw more than the offer since then, so that a
+            reading which shows less means that it has followed.
         paused_s: when a limit took the offer away, None when no limit did.
         served_s: since when it has an offer, None while it has none.
         asks_s: since when its transaction may draw energy as far as it and the station are
@@ -265,6 +267,7 @@ class Supply(Value, frozen=True):
     moved_s: float = 0.0
     held_ma: int = 0
     held_s: float = 0.0
+    was_above: bool = False
     paused_s: float | None = None
     served_s: float | None = None
     asks_s: float | None = None

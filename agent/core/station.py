@@ -265,9 +265,12 @@ def _observed(
     is_told = context.is_online or station.availability.wanted
     present = iter(station.statuses()) if is_told else iter(())
     state, reports = availability.observed(station.availability, present, context)
-    if state is not station.availability:
-        station = replace(station, availability=state)
-    return station, (*effects, *reports)
+    outside, told = bounds.observed(
+        station.outside, station.site, station.settings, is_online=context.is_online
+    )
+    if state is not station.availability or outside is not station.outside:
+        station = replace(station, availability=state, outside=outside)
+    return station, (*effects, *reports, *told)
 
 
 def _context(station: Station, env: Env) -> Context:
@@ -341,7 +344,7 @@ def _routed(
     available = taken(availability.step(station.availability, event, context))
     reserved = taken(reservation.step(station.reservations, event, context))
     metered = taken(metering.step(station.metering, event, context))
-    outside = taken(bounds.step(station.outside, event))
+    outside = taken(bounds.step(station.outside, event, context))
     taken(remote_control.step(event, context))
     taken(smart_charging.step(event, context))
     taken(data_transfer.step(event, context))

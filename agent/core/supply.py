@@ -5,8 +5,8 @@ After every event the offers are led to what all limits allow now:
     lowering    at once, whoever asks for it
     raising     not within 5 s of the last change (hardware reference 1.1), and only into room
                 that no other vehicle may still be drawing: what another one has to give up
-                counts as drawn until its meter shows that it is not, or until it has had the
-                time that a vehicle may take
+                counts as drawn until its meter has shown it above its new offer and then
+                within it, or until it has had the time that a vehicle may take
     pausing     below 6 A there is no offer; the transaction stays open, and the offer comes
                 back not sooner than the shortest pause (hardware reference 1.3)
 
@@ -33,12 +33,11 @@ from agent.core.smart_charging.allocation import (
     STEP_MA,
     Claim,
     Room,
-    Terms,
     shares,
     turn_ends_s,
 )
 from agent.core.states import READING_FRESH_S, Active, Evse, Habit, Supply
-from agent.core.values import Bound, Bounds, Limit, Value
+from agent.core.values import Bound, Bounds, Limit, Terms, Value
 from hal.types import Fault
 
 RAISE_EVERY_S: Final = 5.0
@@ -179,6 +178,9 @@ def _watched(
     asks = may_offer(evse, storage_ok=storage_ok)
     given = bounds.evses.get(evse.spec.evse_id, ())
     over_s = _over_s(supply, drawn, now_s)
+    is_above = drawn is not None and max(drawn) > supply.offer_ma
+    supply = replace(supply, was_above=bool(supply.held_ma) and (supply.was_above or is_above))
+    evse = replace(evse, supply=supply)
     read_at = evse.inputs.reading_at
     is_over = (
         over_s is not None
@@ -222,14 +224,15 @@ def _held_ma(evse: Evse, drawn: tuple[int, ...] | None, now_s: float) -> int:
     )
     if is_silent:
         return supply.held_ma if now_s < supply.held_s + SILENT_S else 0
-    if not supply.offer_ma and not inputs.is_closed:
-        return 0
+    if not supply.offer_ma and not inputs.is_closed and not inputs.is_ready:
+        return 0  # its contactor cannot even be about to close
     if now_s < supply.held_s + SETTLED_S:
         read_at = inputs.reading_at
         is_read = read_at is not None and read_at.monotonic_s > supply.held_s
         shows_less = drawn is not None and is_read and max(drawn) <= supply.offer_ma
-        return 0 if shows_less and supply.offer_ma else supply.held_ma
-    if supply.offer_ma:
+        has_followed = shows_less and supply.was_above and supply.offer_ma
+        return 0 if has_followed else supply.held_ma
+    if supply.offer_ma or not inputs.is_closed:
         return 0  # what it draws in spite of that is its excess
     return supply.held_ma if drawn is None else max(drawn)  # a contactor that does not open
 
@@ -387,6 +390,7 @@ def _moved(supply: Supply, target_ma: int, reach_ma: int | None, now_s: float) -
             moved_s=now_s,
             held_ma=max(offer_ma, supply.held_ma),
             held_s=now_s,
+            was_above=False,
             over_s=None,
             paused_s=now_s if is_pause else None,
             served_s=supply.served_s if target_ma else None,

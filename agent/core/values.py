@@ -246,6 +246,25 @@ class EvseSpec(Value, frozen=True):
         return self.conductors or (0, 1, 2)[: self.phases]
 
 
+class Sharing(enum.Enum):
+    """How a station-wide limit is divided."""
+
+    FAIR = "fair"
+    WEIGHTED = "weighted"
+    FIRST_COME = "first-come"  # who came first takes all it can; nobody takes turns
+
+
+class Terms(Value, frozen=True):
+    """What the board file says about sharing.
+
+    Attributes:
+        rotate_s: how long a turn lasts while somebody waits.
+    """
+
+    sharing: Sharing = Sharing.FAIR
+    rotate_s: float = 900.0
+
+
 class Limit(Value, frozen=True):
     """One bound in A per phase, and where it comes from."""
 

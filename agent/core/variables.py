@@ -202,6 +202,16 @@ OFFLINE_LIMIT = Variable(
     minimum=0,
     maximum=80,
 )
+LIMIT_SIGNIFICANCE = Variable(
+    "SmartChargingCtrlr",
+    "LimitChangeSignificance",
+    Kind.DECIMAL,
+    "10.0",
+    "By how much a limit that is not the CSMS's must change to be told again.",
+    unit="%",
+    minimum=0,
+    maximum=100,
+)
 MINIMUM_PAUSE = _seconds(
     "SmartChargingCtrlr",
     "MinimumPause",
@@ -667,6 +677,10 @@ class Settings(Value, frozen=True):
     def integer(self, variable: Variable) -> int:
         """Return the value of an INTEGER setting."""
         return int(self.text(variable))
+
+    def decimal(self, variable: Variable) -> float:
+        """Return the value of a DECIMAL setting."""
+        return float(self.text(variable))
 
     def flag(self, variable: Variable) -> bool:
         """Return the value of a BOOLEAN setting."""

@@ -43,6 +43,7 @@ from agent.core.events import (
 )
 from agent.core.station import Station
 from agent.core.variables import Access, Variable
+from agent.runtime.control_limits import LimitClearParams, LimitSetParams
 from agent.runtime.kernel import Kernel
 from agent.runtime.requests import Requests
 from hal.errors import HalError
@@ -125,6 +126,11 @@ class AvailabilityParams(msgspec.Struct, forbid_unknown_fields=True):
     evse_id: int | None = None
     connector_id: int | None = None
 
+    def event(self, request_id: int) -> AvailabilityRequested:
+        """Return what happened."""
+        place = (self.evse_id, self.connector_id)
+        return AvailabilityRequested(request_id, self.operative, *place)
+
 
 class SecurityParams(msgspec.Struct, forbid_unknown_fields=True):
     """A security event; the bounds are those of SecurityEventNotification."""
@@ -146,6 +152,14 @@ class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
 
     immediate: bool = False
 
+    def event(self, request_id: int) -> ResetRequested:
+        """Return what happened."""
+        kind = ResetKind.IMMEDIATE if self.immediate else ResetKind.ON_IDLE
+        return ResetRequested(request_id, kind, origin=Origin.LOCAL)
+
+
+_Asking = AvailabilityParams | ResetParams | LimitSetParams | LimitClearParams
+"""Parameters of what is asked of the core, and answered with a verdict."""
 
 T = TypeVar("T")
 
@@ -183,10 +197,12 @@ class ControlServer:
             "csms.disconnect": (NoParams, self._csms_disconnect),
             "csms.connect": (NoParams, self._csms_connect),
             "token.present": (TokenParams, self._token_present),
-            "availability.set": (AvailabilityParams, self._availability_set),
+            "availability.set": (AvailabilityParams, self._requested),
             "security.event": (SecurityParams, self._security_event),
             "data_transfer.send": (DataParams, self._data_transfer_send),
-            "station.reset": (ResetParams, self._station_reset),
+            "station.reset": (ResetParams, self._requested),
+            "limit.set": (LimitSetParams, self._requested),
+            "limit.clear": (LimitClearParams, self._requested),
         }
 
     async def run(self, path: Path) -> None:
@@ -297,7 +313,7 @@ class ControlServer:
         variable = _variable(params.name)
         value = params.value
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        outcome = await self._asked(
+        outcome = await self.asked(
             lambda request_id: SettingsWriteRequested(
                 request_id, ((variable.name, text),), Origin.LOCAL
             )
@@ -326,20 +342,15 @@ class ControlServer:
         self._kernel.post(TokenPresented(token, params.evse_id))
         return True
 
-    async def _availability_set(self, params: AvailabilityParams) -> object:
-        outcome = await self._asked(
-            lambda request_id: AvailabilityRequested(
-                request_id, params.operative, params.evse_id, params.connector_id
-            )
-        )
-        return _verdict(outcome)
+    async def _requested(self, params: _Asking) -> object:
+        return _verdict(await self.asked(params.event))
 
     async def _security_event(self, params: SecurityParams) -> object:
         self._kernel.post(SecurityEventRaised(params.type, params.tech_info))
         return True
 
     async def _data_transfer_send(self, params: DataParams) -> object:
-        outcome = await self._asked(
+        outcome = await self.asked(
             lambda request_id: DataTransferRequested(
                 request_id, params.vendor_id, params.message_id, params.data
             )
@@ -348,14 +359,8 @@ class ControlServer:
             return {"status": outcome.status, "data": outcome.data}
         return _verdict(outcome)
 
-    async def _station_reset(self, params: ResetParams) -> object:
-        kind = ResetKind.IMMEDIATE if params.immediate else ResetKind.ON_IDLE
-        outcome = await self._asked(
-            lambda request_id: ResetRequested(request_id, kind, origin=Origin.LOCAL)
-        )
-        return _verdict(outcome)
-
-    async def _asked(self, event: Callable[[int], Event]) -> Outcome:
+    async def asked(self, event: Callable[[int], Event]) -> Outcome:
+        """Have a request answered by the core; `event` makes it with its id."""
         request_id, answer = self._requests.awaited()
         try:
             self._kernel.post(event(request_id))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.core import targets as core_targets
+from agent.core.bounds import station_bounds
 from agent.core.setpoint import limits
 from agent.core.states import Active, Authorized, Evse
 from agent.core.station import Station, targets
@@ -56,6 +57,10 @@ def snapshot(station: Station, project: Project, now: Stamp) -> dict[str, Any]:
             "known": station.timebase.offset_s is not None,
         },
         "evses": [_evse(station, evse, project, now) for evse in station.evses.values()],
+        "limits": [
+            {"origin": one.origin, "limit_a": one.limit_a, "limit_w": one.limit_w}
+            for one in station_bounds(station.outside, station.site)
+        ],
         "firmware": {"state": "Idle", "slot": None, "trial": False},
     }
 

@@ -8,6 +8,7 @@ from agent.core.effects import TransactionEnded
 from agent.core.events import (
     AuthorizationAnswered,
     AvailabilityRequested,
+    ExternalLimitSet,
     FaultRaised,
     ListedToken,
     LocalListSent,
@@ -53,6 +54,7 @@ def lived() -> Bench:
     bench.post(AvailabilityRequested(3, operative=False, evse_id=2))
     bench.post(ReservationRequested(5, 11, OTHER, WALL_S + 3600, 3, "FLEET"))
     listed = ListedToken(TAG, TokenInfo(AuthorizationStatus.ACCEPTED, group="FAMILY"))
+    bench.post(ExternalLimitSet(5, "ems", 60.0, limit_a=16.0))
     bench.post(LocalListSent(4, 3, is_full=True, items=(listed,)))
     return bench
 

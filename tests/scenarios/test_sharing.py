@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agent.core.bounds import Site
-from agent.core.smart_charging.allocation import Terms
+from agent.core.values import Terms
 from tests.support.lab import VERSIONS, Lab, check_bills, run
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)

@@ -14,11 +14,10 @@ Everything is counted in whole mA and given in steps of 0.1 A, rounded down, so 
 is exact and never above the room.
 """
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from agent.core.values import Value
+from agent.core.values import Sharing, Terms, Value
 
 STEP_MA: Final = 100
 """The finest step of a duty cycle that hardware is asked for (hardware reference 1.1)."""
@@ -31,25 +30,6 @@ _TOP: Final = 80_000
 
 _EVEN: Final = 100
 """Weight of everybody when weights do not count, and the greatest weight."""
-
-
-class Sharing(enum.Enum):
-    """How a station-wide limit is divided."""
-
-    FAIR = "fair"
-    WEIGHTED = "weighted"
-    FIRST_COME = "first-come"  # who came first takes all it can; nobody takes turns
-
-
-class Terms(Value, frozen=True):
-    """What the board file says about sharing.
-
-    Attributes:
-        rotate_s: how long a turn lasts while somebody waits.
-    """
-
-    sharing: Sharing = Sharing.FAIR
-    rotate_s: float = 900.0
 
 
 class Claim(Value, frozen=True):

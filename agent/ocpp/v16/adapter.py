@@ -13,6 +13,7 @@ from agent.core.effects import (
     BootReported,
     DataTransferSent,
     HeartbeatSent,
+    LimitTold,
     Message,
     MeterSampled,
     MeterValuesReported,
@@ -130,6 +131,8 @@ class Adapter16(Adapter):
                 return availability.status(message, view)
             case MeterValuesReported():
                 return metering.present(message, view)
+            case LimitTold():
+                return None  # 1.6 has no message for it
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return data_transfer.send(message)
 
@@ -143,7 +146,7 @@ class Adapter16(Adapter):
                 return (authorization.authorized(message, payload),)
             case StatusReported():
                 return (StatusAcknowledged(message.status),)
-            case MeterValuesReported():
+            case MeterValuesReported() | LimitTold():
                 return ()
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return (data_transfer.answered(message, payload),)

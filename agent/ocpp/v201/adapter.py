@@ -12,6 +12,7 @@ from agent.core.effects import (
     BootReported,
     DataTransferSent,
     HeartbeatSent,
+    LimitTold,
     Message,
     MeterSampled,
     MeterValuesReported,
@@ -33,6 +34,7 @@ from agent.ocpp.v201 import (
     codec,
     data_transfer,
     device_model,
+    external_limits,
     local_list,
     metering,
     provisioning,
@@ -121,6 +123,8 @@ class Adapter201(Adapter):
                 return _call("StatusNotification", notification)
             case MeterValuesReported():
                 return _call("MeterValues", metering.present(message, view))
+            case LimitTold():
+                return _call(*external_limits.told(message))
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return _call("DataTransfer", data_transfer.request(message))
 
@@ -134,7 +138,7 @@ class Adapter201(Adapter):
                 return (authorization.authorized(message, payload),)
             case StatusReported():
                 return (StatusAcknowledged(message.status),)
-            case MeterValuesReported():
+            case MeterValuesReported() | LimitTold():
                 return ()
             case DataTransferSent():  # pragma: no branch  # exhaustive
                 return (data_transfer.answered(message, payload),)

@@ -14,6 +14,7 @@ from agent.ocpp.v201.datatypes import (
     AuthorizeCertificateStatus,
     BootReason,
     ChargingProfile,
+    ChargingSchedule,
     ChargingStation,
     ConnectorStatus,
     DataTransferStatus,
@@ -98,6 +99,10 @@ class AuthorizeResponse(Wire, frozen=True):
     certificate_status: AuthorizeCertificateStatus | None = None
 
 
+LimitSource = Literal["EMS", "Other", "SO", "CSO"]
+"""ChargingLimitSourceEnumType."""
+
+
 class BootNotificationRequest(Wire, frozen=True):
     """The station introduces itself."""
 
@@ -168,6 +173,36 @@ class StatusNotificationRequest(Wire, frozen=True):
 
 
 class StatusNotificationResponse(Wire, frozen=True):
+    """Received."""
+
+
+class ChargingLimit(Wire, frozen=True):
+    """Who limits (ChargingLimitType)."""
+
+    charging_limit_source: LimitSource
+    is_grid_critical: bool | None = None
+
+
+class NotifyChargingLimitRequest(Wire, frozen=True):
+    """Somebody else than the CSMS limits; without an EVSE the whole station."""
+
+    charging_limit: ChargingLimit
+    charging_schedule: Annotated[tuple[ChargingSchedule, ...], Meta(min_length=1)] | None = None
+    evse_id: Int | None = None
+
+
+class NotifyChargingLimitResponse(Wire, frozen=True):
+    """Received."""
+
+
+class ClearedChargingLimitRequest(Wire, frozen=True):
+    """Somebody else than the CSMS limits no more."""
+
+    charging_limit_source: LimitSource
+    evse_id: Int | None = None
+
+
+class ClearedChargingLimitResponse(Wire, frozen=True):
     """Received."""
 
 
@@ -411,10 +446,12 @@ class TriggerMessageResponse(Wire, frozen=True):
 STATION_REQUESTS: Mapping[str, type[Wire]] = {
     "Authorize": AuthorizeRequest,
     "BootNotification": BootNotificationRequest,
+    "ClearedChargingLimit": ClearedChargingLimitRequest,
     "DataTransfer": DataTransferRequest,
     "Heartbeat": HeartbeatRequest,
     "MeterValues": MeterValuesRequest,
     "ReservationStatusUpdate": ReservationStatusUpdateRequest,
+    "NotifyChargingLimit": NotifyChargingLimitRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
     "StatusNotification": StatusNotificationRequest,
     "TransactionEvent": TransactionEventRequest,
@@ -445,11 +482,13 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "CancelReservation": CancelReservationResponse,
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ClearCache": ClearCacheResponse,
+    "ClearedChargingLimit": ClearedChargingLimitResponse,
     "DataTransfer": DataTransferResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
     "GetVariables": GetVariablesResponse,
     "Heartbeat": HeartbeatResponse,
     "MeterValues": MeterValuesResponse,
+    "NotifyChargingLimit": NotifyChargingLimitResponse,
     "RequestStartTransaction": RequestStartTransactionResponse,
     "RequestStopTransaction": RequestStopTransactionResponse,
     "ReservationStatusUpdate": ReservationStatusUpdateResponse,
@@ -471,7 +510,6 @@ UNSUPPORTED = frozenset(
         "ClearChargingProfile",
         "ClearDisplayMessage",
         "ClearVariableMonitoring",
-        "ClearedChargingLimit",
         "CostUpdated",
         "CustomerInformation",
         "DeleteCertificate",
@@ -489,7 +527,6 @@ UNSUPPORTED = frozenset(
         "GetTransactionStatus",
         "InstallCertificate",
         "LogStatusNotification",
-        "NotifyChargingLimit",
         "NotifyCustomerInformation",
         "NotifyDisplayMessages",
         "NotifyEVChargingNeeds",

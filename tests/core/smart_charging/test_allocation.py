@@ -10,12 +10,11 @@ from agent.core.smart_charging.allocation import (
     STEP_MA,
     Claim,
     Room,
-    Sharing,
-    Terms,
     queue,
     shares,
     turn_ends_s,
 )
+from agent.core.values import Sharing, Terms
 
 ALL = (0, 1, 2)
 FAIR, FIRST = Terms(), Terms(Sharing.FIRST_COME)

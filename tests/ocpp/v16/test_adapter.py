@@ -14,6 +14,7 @@ from agent.core.effects import (
     Delivery,
     Done,
     HeartbeatSent,
+    LimitTold,
     MeterSampled,
     SecurityEvent,
     StatusReported,
@@ -295,3 +296,9 @@ def test_a_status_is_told_under_every_projection():
 @pytest.mark.parametrize("reason", list(BootReason))
 def test_a_boot_is_told_whatever_its_reason(reason):
     assert sent(ADAPTER.encode_message(BootReported(reason), VIEW))[0] == "BootNotification"
+
+
+def test_limits_of_others_are_not_told():
+    message = LimitTold("ems", 0, is_in_force=True)
+    assert ADAPTER.encode_message(message, VIEW) is None
+    assert ADAPTER.message_accepted(message, msgspec.Raw(b"{}")) == ()
