@@ -133,8 +133,8 @@ def step(state: Authorization, event: Event, context: Context) -> Turn[Authoriza
             return Turn(_cached(state, id_token, info, context))
         case TokensListed(keys=keys):
             return Turn(_listed(state, keys))
-        case CacheClearRequested(request_id=request_id):
-            return _cleared(state, request_id, context)
+        case CacheClearRequested():
+            return _cleared(state, event, context)
         case LinkDown() | DeadlinePassed() | MessageFailed():
             return _unanswered(state, event, context)
         case _:
@@ -453,12 +453,13 @@ def _cached(
     return state if cache is state.cache else replace(state, cache=cache)
 
 
-def _cleared(state: Authorization, request_id: int, context: Context) -> Turn[Authorization]:
-    """Empty the cache; one that is switched off is left alone (2.0.1 C11.FR.04)."""
-    if not context.settings.flag(variables.CACHE_ENABLED):
+def _cleared(
+    state: Authorization, event: CacheClearRequested, context: Context
+) -> Turn[Authorization]:
+    if not (event.even_if_off or context.settings.flag(variables.CACHE_ENABLED)):
         done = Done(Verdict.REJECTED, "NotEnabled", "the authorization cache is switched off")
-        return Turn(state, (Reply(request_id, done),))
-    return Turn(replace(state, cache={}), (Reply(request_id, Done(Verdict.ACCEPTED)),))
+        return Turn(state, (Reply(event.request_id, done),))
+    return Turn(replace(state, cache={}), (Reply(event.request_id, Done(Verdict.ACCEPTED)),))
 
 
 def _listed(state: Authorization, keys: frozenset[str]) -> Authorization:

@@ -390,9 +390,15 @@ class ReservationCancelRequested(Value, frozen=True):
 
 
 class CacheClearRequested(Value, frozen=True):
-    """Empty the authorization cache (C11)."""
+    """Empty the authorization cache (C11).
+
+    Attributes:
+        even_if_off: also when the cache is switched off: 1.6 refuses only where there is
+            none, 2.0.1 leaves it alone (C11.FR.04).
+    """
 
     request_id: int
+    even_if_off: bool = False
 
 
 class ListedToken(Value, frozen=True):

@@ -709,6 +709,14 @@ def test_a_cache_that_is_switched_off_is_neither_read_nor_written_nor_cleared() 
     assert cached(bench, OTHER) is None
 
 
+def test_or_it_is_cleared_all_the_same_when_the_version_has_it_so() -> None:
+    bench = knowing(ACCEPTED, **{PRE: "true"})
+    write(bench, CACHE, "false")
+    bench.post(CacheClearRequested(5, even_if_off=True))
+    assert bench.reply(5) == Done(Verdict.ACCEPTED)
+    assert cached(bench) is None
+
+
 def full(bench: Bench, bad: int = -1) -> list[IdToken]:
     tokens = [IdToken(f"T{n}") for n in range(CACHE_CAPACITY)]
     for n, id_token in enumerate(tokens):

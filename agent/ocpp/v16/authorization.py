@@ -94,7 +94,7 @@ def instant(value: object) -> float | None:
 def decode_clear(payload: msgspec.Raw, request_id: int, _: View) -> Incoming:
     """Decode ClearCache."""
     request = decode(payload, ClearCacheRequest)
-    return Incoming("ClearCache", CacheClearRequested(request_id), request)
+    return Incoming("ClearCache", CacheClearRequested(request_id, even_if_off=True), request)
 
 
 def respond_clear(_: Incoming, outcome: Outcome) -> bytes:

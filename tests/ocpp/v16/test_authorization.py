@@ -81,5 +81,5 @@ def test_the_event_names_the_question():
 )
 def test_clear_cache(verdict_, word):
     incoming = asked("ClearCache", "{}")
-    assert incoming.request == CacheClearRequested(9)
+    assert incoming.request == CacheClearRequested(9, even_if_off=True)
     assert answer(incoming, Done(verdict_)) == {"status": word}
