@@ -43,6 +43,7 @@ from agent.core.events import (
     TokenPresented,
     TokensListed,
 )
+from agent.core.smart_charging.profile import Profile
 from agent.core.standing import UNASKED, CacheEntry, Standing
 from agent.core.states import Active, Authorized, Evse, Finished, Idle
 from agent.core.turn import Context, Turn
@@ -80,6 +81,7 @@ class Pending(Value, frozen=True):
     Attributes:
         group: the group that a remote start named for it.
         is_floating: it was presented to the station as a whole.
+        profile: that a remote start brought for the transaction.
     """
 
     id_token: IdToken
@@ -89,6 +91,7 @@ class Pending(Value, frozen=True):
     remote_start_id: int | None = None
     is_remote: bool = False
     is_floating: bool = False
+    profile: Profile | None = None
 
 
 class Authorization(Value, frozen=True):
@@ -296,6 +299,7 @@ def _offered(
         event.group,
         event.remote_start_id,
         is_remote=True,
+        profile=event.profile,
     )
     asked = state.pending.get(event.evse_id)
     if asked is None or asked.id_token.key != wish.id_token.key:
@@ -372,6 +376,7 @@ def _granted(
         remote_start_id=wish.remote_start_id,
         is_remote=wish.is_remote,
         is_floating=wish.is_floating,
+        profile=wish.profile,
     )
     return Turn(state, (), (accepted,))
 

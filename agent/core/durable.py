@@ -4,6 +4,7 @@ A slice is a mapping from a row's key to its value. What is not here is learned 
 and contactors from the hardware, the registration from the CSMS.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from agent.core.outbox import Entry, Outbox
 from agent.core.provisioning import Provisioning
 from agent.core.reservation import Reservations
 from agent.core.session import durable
+from agent.core.smart_charging.profile import Book, Installed
+from agent.core.smart_charging.state import SmartCharging
 from agent.core.standing import CacheEntry
 from agent.core.states import DurableSession, Evse, Idle, Reservation
 from agent.core.station import Station
@@ -63,11 +66,18 @@ SLICES: Final[Mapping[str, Any]] = {
     "listed": TokenInfo,
     "availability": AvailabilityRow,
     "reservation": Reservation,
+    "profile": Installed,
     "boot": BootRow,
     "limit": bounds.Source,
 }
 
-FEATURE_PROFILES: Final = ("Core", "LocalAuthListManagement", "Reservation", "RemoteTrigger")
+FEATURE_PROFILES: Final = (
+    "Core",
+    "LocalAuthListManagement",
+    "Reservation",
+    "RemoteTrigger",
+    "SmartCharging",
+)
 """What this station has of 1.6 (1.6 reference, chapter 0)."""
 
 NO_SITE: Final = Site()
@@ -113,6 +123,7 @@ def rows(station: Station) -> Rows:
         "reservation": {
             str(number): item for number, item in station.reservations.items.items()
         },
+        "profile": station.smart_charging.book.entries,
         "boot": {"state": boot},
         "limit": bounds.sources(station.outside),
     }
@@ -149,6 +160,7 @@ def is_untouched(before: Station, after: Station) -> bool:
         and before.provisioning is after.provisioning
         and before.timebase is after.timebase
         and before.outside.given is after.outside.given
+        and before.smart_charging.book is after.smart_charging.book
         and all(
             after.evses[evse_id].session is evse.session
             for evse_id, evse in before.evses.items()
@@ -197,7 +209,7 @@ def restored(
     settings = Settings(
         factory=dict(factory),
         changed=slice_of("setting"),
-        derived=derived(info, specs),
+        derived={**derived(info, specs), **supplied(site)},
     )
     return Station(
         info=info,
@@ -221,6 +233,7 @@ def restored(
         reservations=Reservations(
             {item.reservation_id: item for item in slice_of("reservation").values()}
         ),
+        smart_charging=SmartCharging(Book(slice_of("profile"))),
         outbox=Outbox(
             entries=queued,
             next_id=queued[-1].record_id + 1 if queued else 1,
@@ -263,6 +276,14 @@ def _is_setting(name: str, text: str) -> bool:
     """
     variable = variables.by_name(name)
     return variable is not None and variables.checked(variable, text) == text
+
+
+def supplied(site: Site) -> dict[str, str]:
+    """Return the settings that the grid connection decides.
+
+    A fraction of a volt counts as a whole one: what W become in A is rounded down.
+    """
+    return {variables.SUPPLY_VOLTAGE.name: str(math.ceil(site.voltage_v))}
 
 
 def derived(info: StationInfo, specs: tuple[EvseSpec, ...]) -> dict[str, str]:

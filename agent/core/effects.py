@@ -12,6 +12,7 @@ What the hardware should be doing is no effect: see agent.core.targets.
 
 import enum
 
+from agent.core.smart_charging.profile import Entry, Profile, Unit
 from agent.core.values import (
     BootReason,
     ChargingState,
@@ -265,6 +266,21 @@ class LimitTold(Value, frozen=True):
     is_in_force: bool
 
 
+class ProfilesReported(Value, frozen=True):
+    """Show installed profiles of one EVSE and source (ReportChargingProfiles, K09).
+
+    Attributes:
+        report_id: the CSMS's number for the report.
+        is_last: nothing of this report follows.
+    """
+
+    report_id: int
+    evse_id: int
+    source: str
+    profiles: tuple[Profile, ...]
+    is_last: bool
+
+
 Message = (
     BootReported
     | HeartbeatSent
@@ -273,6 +289,7 @@ Message = (
     | MeterValuesReported
     | DataTransferSent
     | LimitTold
+    | ProfilesReported
 )
 
 # --- replies ---
@@ -358,7 +375,23 @@ class ListVersion(Value, frozen=True):
     is_enabled: bool
 
 
-Outcome = Done | SettingsAnswer | DataAnswer | ListVersion
+class CompositeAnswer(Value, frozen=True):
+    """A composite schedule.
+
+    Attributes:
+        start_s: UTC second from which its entries count.
+        duration_s: for how long it is told; at most what was asked for.
+        unit: of its limits.
+    """
+
+    evse_id: int
+    start_s: int
+    duration_s: int
+    unit: Unit
+    entries: tuple[Entry, ...]
+
+
+Outcome = Done | SettingsAnswer | DataAnswer | ListVersion | CompositeAnswer
 
 
 class Reply(Value, frozen=True):
@@ -415,6 +448,7 @@ Effect = (
     | MeterValuesReported
     | DataTransferSent
     | LimitTold
+    | ProfilesReported
     | Reply
     | Restart
     | CloseLink

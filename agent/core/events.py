@@ -8,6 +8,7 @@ how the blocks of the core speak to each other within one turn.
 import enum
 
 from agent.core.effects import Message
+from agent.core.smart_charging.profile import Profile, Purpose, Unit
 from agent.core.values import (
     BootReason,
     ConnectorStatus,
@@ -278,6 +279,8 @@ class RemoteStartRequested(Value, frozen=True):
     Attributes:
         evse_id: None lets the station choose.
         remote_start_id: None in 1.6.
+        profile: for the transaction to come (K05).
+        lenient: the profile may have what the stricter version forbids (1.6).
     """
 
     request_id: int
@@ -285,6 +288,8 @@ class RemoteStartRequested(Value, frozen=True):
     evse_id: int | None = None
     remote_start_id: int | None = None
     group: str | None = None
+    profile: Profile | None = None
+    lenient: bool = False
 
 
 class RemoteStopRequested(Value, frozen=True):
@@ -424,10 +429,66 @@ class LocalListVersionRequested(Value, frozen=True):
 
 
 class ChargingProfileOffered(Value, frozen=True):
-    """The CSMS offers a charging profile for an EVSE; 0 is the station."""
+    """The CSMS offers a charging profile for an EVSE; 0 is the station (K01).
+
+    Attributes:
+        profile: with the transaction's id as the CSMS wrote it.
+        transaction_number: the number that the CSMS gave the transaction (1.6), None when
+            it names none.
+        lenient: it may leave out or repeat what the stricter version forbids (1.6).
+    """
 
     request_id: int
     evse_id: int
+    profile: Profile
+    transaction_number: int | None = None
+    lenient: bool = False
+
+
+class ChargingProfilesCleared(Value, frozen=True):
+    """The CSMS clears profiles: the one with this id, or all that fit every criterion (K10).
+
+    Attributes:
+        profile_id: when given, nothing else counts.
+    """
+
+    request_id: int
+    profile_id: int | None = None
+    evse_id: int | None = None
+    purpose: Purpose | None = None
+    stack_level: int | None = None
+
+
+class ChargingProfilesRequested(Value, frozen=True):
+    """The CSMS wants to see profiles that fit every criterion (K09).
+
+    Attributes:
+        report_id: the CSMS's number for the report.
+        profile_ids: any of them; empty for all. Likewise the sources.
+    """
+
+    request_id: int
+    report_id: int
+    evse_id: int | None = None
+    purpose: Purpose | None = None
+    stack_level: int | None = None
+    profile_ids: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+class CompositeScheduleRequested(Value, frozen=True):
+    """Somebody wants to know the limits of an EVSE, or of the station, from now on (K08).
+
+    Attributes:
+        unit: None for the station's choice.
+        converts: a unit that profiles may not have is converted to all the same (1.6).
+    """
+
+    request_id: int
+    evse_id: int
+    duration_s: int
+    unit: Unit | None = None
+    converts: bool = False
 
 
 class DataTransferRequested(Value, frozen=True):
@@ -488,6 +549,9 @@ Request = (
     | LocalListSent
     | LocalListVersionRequested
     | ChargingProfileOffered
+    | ChargingProfilesCleared
+    | ChargingProfilesRequested
+    | CompositeScheduleRequested
     | DataTransferRequested
     | ExternalLimitSet
     | ExternalLimitCleared
@@ -511,6 +575,7 @@ class TokenAccepted(Value, frozen=True):
         remote_start_id: of the remote start that presented it.
         is_remote: it came from the CSMS.
         is_floating: it may charge wherever its vehicle is connected.
+        profile: that came with the remote start.
     """
 
     evse_id: int
@@ -519,6 +584,7 @@ class TokenAccepted(Value, frozen=True):
     remote_start_id: int | None = None
     is_remote: bool = False
     is_floating: bool = False
+    profile: Profile | None = None
 
 
 class RemoteTokenOffered(Value, frozen=True):
@@ -528,6 +594,7 @@ class RemoteTokenOffered(Value, frozen=True):
     id_token: IdToken
     group: str | None = None
     remote_start_id: int | None = None
+    profile: Profile | None = None
 
 
 class SampleTaken(Value, frozen=True):
@@ -575,10 +642,16 @@ class Registered(Value, frozen=True):
 
 
 class TransactionOpened(Value, frozen=True):
-    """A transaction began at this EVSE; it used up `reservation_id`, None for none."""
+    """A transaction began at this EVSE.
+
+    Attributes:
+        reservation_id: that it used up, None for none.
+        profile: that came with its remote start.
+    """
 
     evse_id: int
     reservation_id: int | None = None
+    profile: Profile | None = None
 
 
 class TransactionClosed(Value, frozen=True):

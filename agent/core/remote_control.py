@@ -14,6 +14,8 @@ from agent.core.events import (
     StopGranted,
     TokenAccepted,
 )
+from agent.core.smart_charging.acceptance import START_RULES, Offer, Refusal, bounds, checked
+from agent.core.smart_charging.profile import Profile
 from agent.core.standing import UNASKED, digest
 from agent.core.states import Authorized, Evse, Finished, Idle
 from agent.core.turn import Context, Turn
@@ -43,11 +45,17 @@ def _start(event: RemoteStartRequested, context: Context) -> Turn[None]:
     refusal = context.refusal(evse.spec.evse_id) or _barred(event, evse.spec.evse_id, context)
     if refusal:
         return _refused(event.request_id, refusal)
+    profile = _profile(event, evse, context)
+    if isinstance(profile, Refusal):
+        return _refused(event.request_id, profile.reason, profile.info)
     match evse.session:
         case Authorized(id_token=waiting) if waiting.key == event.id_token.key:
-            return Turn(None, (_accepted(event.request_id),))  # asked twice: one attempt
+            # Asked twice: one attempt, under the profile that came last.
+            accepted = (_accepted(event.request_id),)
+            return Turn(None, accepted, (_granted(event, evse, profile, context),))
         case Idle() | Finished():
-            return Turn(None, (_accepted(event.request_id),), (_offer(event, evse, context),))
+            offer = _offer(event, evse, profile, context)
+            return Turn(None, (_accepted(event.request_id),), (offer,))
         case _:
             return _refused(event.request_id, "TxInProgress")
 
@@ -78,18 +86,48 @@ def _is_authorized_first(event: RemoteStartRequested, context: Context) -> bool:
 
 
 def _offer(
-    event: RemoteStartRequested, evse: Evse, context: Context
+    event: RemoteStartRequested, evse: Evse, profile: Profile | None, context: Context
 ) -> TokenAccepted | RemoteTokenOffered:
     evse_id = evse.spec.evse_id
     if _is_authorized_first(event, context):
-        return RemoteTokenOffered(evse_id, event.id_token, event.group, event.remote_start_id)
+        return RemoteTokenOffered(
+            evse_id, event.id_token, event.group, event.remote_start_id, profile
+        )
+    return _granted(event, evse, profile, context)
+
+
+def _granted(
+    event: RemoteStartRequested, evse: Evse, profile: Profile | None, context: Context
+) -> TokenAccepted:
     return TokenAccepted(
-        evse_id,
+        evse.spec.evse_id,
         event.id_token,
         group=_group(event, context),
         remote_start_id=event.remote_start_id,
         is_remote=True,
+        profile=profile,
     )
+
+
+def _profile(
+    event: RemoteStartRequested, evse: Evse, context: Context
+) -> Profile | Refusal | None:
+    """Return the profile for the transaction to come, as it can be installed (K05)."""
+    if event.profile is None:
+        return None
+    offer = Offer(
+        evse_id=evse.spec.evse_id,
+        profile=event.profile,
+        specs={evse.spec.evse_id: evse.spec},
+        transactions={},
+        book=context.profiles,
+        bounds=bounds(context.settings),
+        now_s=None if context.now.wall_s is None else int(context.now.wall_s),
+        lenient=event.lenient,
+        names_transaction=event.profile.transaction_id is not None,
+    )
+    found = checked(offer, START_RULES)
+    return found if isinstance(found, Refusal) else found.profile
 
 
 def _chosen(event: RemoteStartRequested, context: Context) -> Evse | None:
@@ -134,6 +172,6 @@ def _accepted(request_id: int) -> Reply:
     return Reply(request_id, Done(Verdict.ACCEPTED))
 
 
-def _refused(request_id: int, reason: str) -> Turn[None]:
-    effects: tuple[Effect, ...] = (Reply(request_id, Done(Verdict.REJECTED, reason)),)
+def _refused(request_id: int, reason: str, info: str = "") -> Turn[None]:
+    effects: tuple[Effect, ...] = (Reply(request_id, Done(Verdict.REJECTED, reason, info)),)
     return Turn(None, effects)

@@ -137,6 +137,7 @@ def _free(evse: Evse, event: Event, context: Context) -> Turn[Session]:
             remote_start_id=event.remote_start_id,
             is_remote=event.is_remote,
             is_floating=event.is_floating,
+            profile=event.profile,
         )
         return _authorized(evse, session, event, context)
     if isinstance(evse.session, Finished) and evse.inputs.plugged_at is None:
@@ -154,13 +155,15 @@ def _authorized(
     left = session.was_plugged and inputs.plugged_at is None
     if withdrawn or late or left:
         return Turn(Idle())
+    if isinstance(event, TokenAccepted) and event.evse_id == evse_id and event.profile:
+        session = replace(session, profile=event.profile)
     if not inputs.is_plugged:
         return Turn(session)
     reading = inputs.fresh_reading(context.now)
     if reading is None or context.refusal(evse_id):
         return Turn(session if session.was_plugged else replace(session, was_plugged=True))
     transaction, record = records.started(evse, session, reading, context)
-    opened = TransactionOpened(evse_id, record.reservation_id)
+    opened = TransactionOpened(evse_id, record.reservation_id, session.profile)
     return Turn(Active(transaction), (record,), (opened,))
 
 

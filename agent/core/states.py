@@ -12,6 +12,7 @@ The session of an EVSE is in exactly one of these states; each carries what only
 re-established from the hardware's reports after a restart.
 """
 
+from agent.core.smart_charging.profile import Profile
 from agent.core.values import (
     ChargingState,
     EvseCapabilities,
@@ -172,6 +173,7 @@ class Authorized(Value, frozen=True, tag="authorized"):
             follows the vehicle to another EVSE.
         was_plugged: a vehicle was there meanwhile; when it leaves, the authorization goes
             with it.
+        profile: that the remote start brought for the transaction.
     """
 
     id_token: IdToken
@@ -181,6 +183,7 @@ class Authorized(Value, frozen=True, tag="authorized"):
     is_remote: bool = False
     is_floating: bool = False
     was_plugged: bool = False
+    profile: Profile | None = None
 
 
 class Active(Value, frozen=True, tag="active"):

@@ -65,6 +65,7 @@ from agent.core.provisioning import Provisioning
 from agent.core.reservation import Reservations
 from agent.core.security import Security
 from agent.core.smart_charging import block as smart_charging
+from agent.core.smart_charging.state import SmartCharging
 from agent.core.states import Evse
 from agent.core.supply import Division, Rules
 from agent.core.targets import Targets, evse_target
@@ -119,6 +120,7 @@ class Station(Value, frozen=True):
     availability: Availability = Availability()
     reservations: Reservations = Reservations()
     metering: Metering = Metering()
+    smart_charging: SmartCharging = SmartCharging()
     outbox: Outbox = Outbox()
     security: Security = Security()
     outside: Outside = Outside()
@@ -185,6 +187,7 @@ def deadline(station: Station) -> float | None:
         bounds.deadline_s(station.outside, station.settings),
         station.division.wake_s,
         reservation.deadline_s(station.reservations),
+        station.smart_charging.wake_s,
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
     return min((instant for instant in instants if instant is not None), default=None)
@@ -234,7 +237,9 @@ def _supplied(station: Station, env: Env) -> tuple[Station, tuple[Event, ...]]:
     evses, division, raised = supply.governed(
         station.evses,
         station.division,
-        bounds.in_force(outside, station.site, settings, station.evses),
+        bounds.in_force(outside, station.site, settings, station.evses).also(
+            station.smart_charging.bounds
+        ),
         Rules(
             terms=station.site.terms,
             voltage_v=station.site.voltage_v,
@@ -297,6 +302,7 @@ def _context(station: Station, env: Env) -> Context:
         reservations=reservation.in_force(station.reservations, station.settings),
         held=station.held if station.reservations.items else {},
         checking=authorization.checking(station.authorization),
+        profiles=station.smart_charging.book,
     )
 
 
@@ -346,7 +352,7 @@ def _routed(
     metered = taken(metering.step(station.metering, event, context))
     outside = taken(bounds.step(station.outside, event, context))
     taken(remote_control.step(event, context))
-    taken(smart_charging.step(event, context))
+    profiled = taken(smart_charging.step(station.smart_charging, event, context))
     taken(data_transfer.step(event, context))
     secured = taken(security.step(station.security, event, context))
     station = replace(
@@ -362,7 +368,18 @@ def _routed(
         security=secured,
         outside=outside,
     )
+    if profiled is not station.smart_charging:
+        station = _profiled(station, profiled)
     return station, effects, raised
+
+
+def _profiled(station: Station, state: SmartCharging) -> Station:
+    """Take over the charging profiles, and tell how many there are."""
+    count = {variables.PROFILES_INSTALLED.name: str(len(state.book.entries))}
+    settings = station.settings
+    if settings.text(variables.PROFILES_INSTALLED) not in count.values():
+        settings = replace(settings, derived={**settings.derived, **count})
+    return replace(station, smart_charging=state, settings=settings)
 
 
 def _recorded(

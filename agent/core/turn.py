@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from agent.core.effects import Effect, Record
 from agent.core.events import Event
+from agent.core.smart_charging.profile import Book
 from agent.core.states import Evse, Reservation
 from agent.core.values import IdToken, Stamp, TokenInfo, Value
 from agent.core.variables import Settings
@@ -51,6 +52,7 @@ class Context(Value, frozen=True):
         reservations: those that are in force.
         held: EVSEs that are kept free, with the reservations that they are kept for.
         checking: EVSEs at which a token is being checked, with its key.
+        profiles: the installed charging profiles.
     """
 
     now: Stamp
@@ -68,6 +70,7 @@ class Context(Value, frozen=True):
     reservations: tuple[Reservation, ...] = ()
     held: Mapping[int, tuple[Reservation, ...]] = {}
     checking: Mapping[int, str] = {}
+    profiles: Book = Book()
 
     def refusal(self, evse_id: int) -> str | None:
         """Return why nobody may begin to charge at this EVSE now, None if one may."""

@@ -295,6 +295,14 @@ class Bounds(Value, frozen=True):
     station: tuple[Bound, ...] = ()
     evses: Mapping[int, tuple[Bound, ...]] = {}
 
+    def also(self, other: "Bounds") -> "Bounds":
+        """Return these bounds and others."""
+        evses = {
+            evse_id: (*self.evses.get(evse_id, ()), *other.evses.get(evse_id, ()))
+            for evse_id in sorted(self.evses.keys() | other.evses.keys())
+        }
+        return Bounds((*self.station, *other.station), evses)
+
 
 class StationInfo(Value, frozen=True):
     """Who the station says it is; lengths are bounded where the config is read."""

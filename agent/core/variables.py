@@ -463,6 +463,94 @@ ALIGNED_ENDED_INTERVAL = _seconds(
     "Clock-aligned samples kept for the end of a transaction; 0: none.",
     maximum=86_400,
 )
+SMART_CHARGING_AVAILABLE = _flag(
+    "SmartChargingCtrlr",
+    "Available",
+    True,
+    "The station takes charging profiles.",
+    access=Access.READ_ONLY,
+)
+SMART_CHARGING_ENABLED = _flag(
+    "SmartChargingCtrlr",
+    "Enabled",
+    True,
+    "Charging profiles are taken; those that are installed stay in force either way.",
+)
+PROFILE_STACK_LEVEL = Variable(
+    "SmartChargingCtrlr",
+    "ProfileStackLevel",
+    Kind.INTEGER,
+    "9",
+    "Highest stack level of a charging profile.",
+    key="ChargeProfileMaxStackLevel",
+    access=Access.READ_ONLY,
+    minimum=0,
+    maximum=99,
+)
+RATE_UNIT = Variable(
+    "SmartChargingCtrlr",
+    "RateUnit",
+    Kind.MEMBERS,
+    "A,W",
+    "Units of limits in charging profiles; 1.6 calls them Current and Power.",
+    key="ChargingScheduleAllowedChargingRateUnit",
+    access=Access.READ_ONLY,
+    members=("A", "W"),
+    maximum=20,
+)
+PERIODS_PER_SCHEDULE = Variable(
+    "SmartChargingCtrlr",
+    "PeriodsPerSchedule",
+    Kind.INTEGER,
+    "48",
+    "Most periods of a charging schedule, taken and told.",
+    key="ChargingScheduleMaxPeriods",
+    access=Access.READ_ONLY,
+    minimum=5,
+    maximum=1024,
+)
+MOST_PROFILES = Variable(
+    "SmartChargingCtrlr",
+    "MaxProfiles",
+    Kind.INTEGER,
+    "30",
+    "How many charging profiles can be installed.",
+    key="MaxChargingProfilesInstalled",
+    access=Access.READ_ONLY,
+    minimum=3,
+    maximum=200,
+)
+FILLS_START = _flag(
+    "SmartChargingCtrlr",
+    "AllowProfileWithoutStartSchedule",
+    True,
+    "A 1.6 profile that leaves out its startSchedule begins when it arrives.",
+    key="AllowProfileWithoutStartSchedule",
+)
+TX_PROFILE_FALLBACK = Variable(
+    "SmartChargingCtrlr",
+    "TxProfileFallback",
+    Kind.OPTION,
+    "txdefault",
+    "What limits a transaction while its valid TxProfile has no period: the TxDefaultProfiles, "
+    "or only the station's limits.",
+    key="TxProfileFallback",
+    members=("txdefault", "none"),
+    maximum=20,
+)
+COMPOSITE_START = _flag(
+    "SmartChargingCtrlr",
+    "CompositeIncludeStartSchedule",
+    False,
+    "The composite schedule of 1.6 repeats its start in the schedule itself.",
+    key="CompositeIncludeStartSchedule",
+)
+ISO15118_ENABLED = _flag(
+    "ISO15118Ctrlr",
+    "Enabled",
+    False,
+    "Vehicles tell their needs and choose among charging schedules (ISO 15118).",
+)
 TIME_SOURCE = Variable(
     "ClockCtrlr",
     "TimeSource",
@@ -540,6 +628,26 @@ FEATURE_PROFILES = _derived(
     Kind.MEMBERS,
     "Feature profiles of 1.6.",
     "SupportedFeatureProfiles",
+)
+SUPPLY_VOLTAGE = Variable(
+    "ChargingStation",
+    "SupplyVoltage",
+    Kind.INTEGER,
+    "230",
+    "Nominal voltage from line to neutral, by which W become A; from the board file.",
+    unit="V",
+    access=Access.READ_ONLY,
+    is_derived=True,
+)
+PROFILES_INSTALLED = Variable(
+    "SmartChargingCtrlr",
+    "Entries",
+    Kind.INTEGER,
+    "0",
+    "Charging profiles that are installed.",
+    instance="ChargingProfiles",
+    access=Access.READ_ONLY,
+    is_derived=True,
 )
 MAX_KEYS = Variable(
     "DeviceDataCtrlr",

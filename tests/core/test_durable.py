@@ -8,6 +8,7 @@ from agent.core.effects import TransactionEnded
 from agent.core.events import (
     AuthorizationAnswered,
     AvailabilityRequested,
+    ChargingProfileOffered,
     ExternalLimitSet,
     FaultRaised,
     ListedToken,
@@ -23,6 +24,7 @@ from agent.core.timebase import EARLIEST_WALL_S
 from agent.core.values import AuthorizationStatus, IdToken, TokenInfo
 from hal.types import Fault, PilotState
 from tests.support.core import INFO, OTHER, TAG, WALL_S, Bench
+from tests.support.profiles import profile
 
 Stored = dict[str, dict[str, bytes]]
 
@@ -56,6 +58,7 @@ def lived() -> Bench:
     listed = ListedToken(TAG, TokenInfo(AuthorizationStatus.ACCEPTED, group="FAMILY"))
     bench.post(ExternalLimitSet(5, "ems", 60.0, limit_a=16.0))
     bench.post(LocalListSent(4, 3, is_full=True, items=(listed,)))
+    bench.post(ChargingProfileOffered(5, 0, profile(1, [(0, 16)])))
     return bench
 
 

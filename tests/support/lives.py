@@ -26,6 +26,9 @@ from agent.core.events import (
     CableChanged,
     CacheClearRequested,
     ChargingProfileOffered,
+    ChargingProfilesCleared,
+    ChargingProfilesRequested,
+    CompositeScheduleRequested,
     DataTransferAnswered,
     DataTransferRequested,
     DeadlinePassed,
@@ -86,6 +89,7 @@ from agent.core.values import (
 )
 from hal.types import Fault, PilotState, TokenType
 from tests.support.core import OTHER, TAG, WALL_S, Bench, reading
+from tests.support.profiles import profiles
 
 EVSES = st.sampled_from((1, 1, 2, 2, 9))
 TOKENS = st.sampled_from((TAG, OTHER, IdToken("", TokenType.NO_AUTHORIZATION)))
@@ -268,7 +272,21 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         st.sampled_from((0.0, 6.0, 16.0)),
     ),
     ExternalLimitCleared: st.builds(ExternalLimitCleared, REQUEST, st.just("ems")),
-    ChargingProfileOffered: st.builds(ChargingProfileOffered, REQUEST, EVSES),
+    ChargingProfileOffered: st.builds(
+        ChargingProfileOffered,
+        REQUEST,
+        EVSES,
+        profiles(int(WALL_S)),
+        st.one_of(st.none(), st.just(7)),
+        st.booleans(),
+    ),
+    ChargingProfilesCleared: st.builds(
+        ChargingProfilesCleared, REQUEST, st.one_of(st.none(), st.integers(1, 4))
+    ),
+    ChargingProfilesRequested: st.builds(ChargingProfilesRequested, REQUEST, st.just(1)),
+    CompositeScheduleRequested: st.builds(
+        CompositeScheduleRequested, REQUEST, EVSES, st.integers(-1, 100_000)
+    ),
     DataTransferRequested: st.builds(DataTransferRequested, REQUEST, st.just("vendor")),
     SecurityEventRaised: st.builds(SecurityEventRaised, st.just("TamperDetectionActivated")),
 }

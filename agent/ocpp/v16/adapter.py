@@ -18,6 +18,7 @@ from agent.core.effects import (
     MeterSampled,
     MeterValuesReported,
     Outcome,
+    ProfilesReported,
     Record,
     ReservationEnded,
     SecurityEvent,
@@ -54,8 +55,10 @@ _DECODE: Mapping[str, _Decode] = {
     "ChangeAvailability": availability.decode_change,
     "ChangeConfiguration": keys.decode_change,
     "ClearCache": authorization.decode_clear,
+    "ClearChargingProfile": smart_charging.decode_clear,
     "DataTransfer": data_transfer.decode_received,
     "ExtendedTriggerMessage": remote_trigger.decode_extended,
+    "GetCompositeSchedule": smart_charging.decode_composite,
     "GetConfiguration": keys.decode_get,
     "GetLocalListVersion": local_list.decode_version,
     "RemoteStartTransaction": remote_control.decode_start,
@@ -72,6 +75,8 @@ _RESPOND: Mapping[str, _Respond] = {
     "ChangeConfiguration": keys.respond_change,
     "ClearCache": authorization.respond_clear,
     "ExtendedTriggerMessage": remote_trigger.respond,
+    "ClearChargingProfile": smart_charging.respond_clear,
+    "GetCompositeSchedule": smart_charging.respond_composite,
     "GetConfiguration": keys.respond_get,
     "GetLocalListVersion": local_list.respond_version,
     "RemoteStartTransaction": remote_control.respond_start,
@@ -133,8 +138,10 @@ class Adapter16(Adapter):
                 return metering.present(message, view)
             case LimitTold():
                 return None  # 1.6 has no message for it
-            case DataTransferSent():  # pragma: no branch  # exhaustive
+            case DataTransferSent():
                 return data_transfer.send(message)
+            case ProfilesReported():  # pragma: no branch  # exhaustive
+                return None  # 1.6 cannot ask for it
 
     def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
         match message:
@@ -148,8 +155,10 @@ class Adapter16(Adapter):
                 return (StatusAcknowledged(message.status),)
             case MeterValuesReported() | LimitTold():
                 return ()
-            case DataTransferSent():  # pragma: no branch  # exhaustive
+            case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
+            case ProfilesReported():  # pragma: no branch  # exhaustive
+                return ()
 
     def admit(self, registration: RegistrationStatus | None, action: str) -> bool:
         del action  # 1.6 4.2 makes no difference between requests

@@ -10,7 +10,7 @@ import msgspec
 
 from agent.core.effects import Outcome, SettingResult, SettingsAnswer, SettingStatus
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
-from agent.core.variables import TABLE, Access, Kind, Variable, by_key
+from agent.core.variables import RATE_UNIT, TABLE, Access, Kind, Variable, by_key
 from agent.ocpp.adapter import Answered, Incoming, View
 from agent.ocpp.v16 import wire
 from agent.ocpp.v16.messages import (
@@ -33,6 +33,9 @@ _WORDS: Mapping[SettingStatus, ConfigurationWord] = {
     SettingStatus.REBOOT_REQUIRED: "RebootRequired",
     SettingStatus.UNKNOWN: "NotSupported",
 }
+
+_QUANTITIES = {"A": "Current", "W": "Power"}
+"""What 1.6 calls the units of charging profiles (1.6 reference 7.4)."""
 
 _FLAGS = {"1": "true", "0": "false"}
 
@@ -82,10 +85,13 @@ def respond_get(incoming: Incoming, outcome: Outcome) -> bytes:
 def shown(variable: Variable, result: SettingResult) -> KeyValue:
     """Return a key with its value; a secret never has one."""
     is_secret = variable.access is Access.WRITE_ONLY
+    value = result.value
+    if variable is RATE_UNIT and value is not None:
+        value = ",".join(_QUANTITIES.get(unit, unit) for unit in value.split(","))
     return KeyValue(
         key=variable.key or variable.name,
         readonly=variable.access is Access.READ_ONLY,
-        value=None if is_secret or result.value is None else result.value[:LONGEST_VALUE],
+        value=None if is_secret or value is None else value[:LONGEST_VALUE],
     )
 
 

@@ -39,6 +39,7 @@ ReservationWord: TypeAlias = Literal[
 ]
 UpdateWord: TypeAlias = Literal["Accepted", "Failed", "NotSupported", "VersionMismatch"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
+PurposeWord: TypeAlias = Literal["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]
 ProfileWord: TypeAlias = Literal["Accepted", "Rejected", "NotSupported"]
 StatusWord: TypeAlias = Literal[
     "Available",
@@ -197,7 +198,7 @@ class ChargingProfile(Payload, frozen=True, kw_only=True):
 
     charging_profile_id: int
     stack_level: FromZero
-    charging_profile_purpose: Literal["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]
+    charging_profile_purpose: PurposeWord
     charging_profile_kind: Literal["Absolute", "Recurring", "Relative"]
     charging_schedule: ChargingSchedule
     transaction_id: int | None = None
@@ -502,6 +503,38 @@ class SendLocalListResponse(Payload, frozen=True, kw_only=True):
     status: UpdateWord
 
 
+class ClearChargingProfileRequest(Payload, frozen=True, kw_only=True):
+    """Remove the profile with this id, or all that fit the other members."""
+
+    id: int | None = None
+    connector_id: int | None = None
+    charging_profile_purpose: PurposeWord | None = None
+    stack_level: int | None = None
+
+
+class ClearChargingProfileResponse(Payload, frozen=True, kw_only=True):
+    """Whether there was one."""
+
+    status: Literal["Accepted", "Unknown"]
+
+
+class GetCompositeScheduleRequest(Payload, frozen=True, kw_only=True):
+    """Tell the limits of a connector from now on; connector 0 is the station."""
+
+    connector_id: FromZero
+    duration: int
+    charging_rate_unit: Literal["A", "W"] | None = None
+
+
+class GetCompositeScheduleResponse(Payload, frozen=True, kw_only=True):
+    """The limits; only the status when they cannot be told."""
+
+    status: YesNo
+    connector_id: int | None = None
+    schedule_start: Instant | None = None
+    charging_schedule: ChargingSchedule | None = None
+
+
 class SetChargingProfileRequest(Payload, frozen=True, kw_only=True):
     """Install a charging profile; connector 0 is the station."""
 
@@ -564,8 +597,10 @@ CSMS_REQUESTS: Mapping[str, type[Payload]] = {
     "ChangeAvailability": ChangeAvailabilityRequest,
     "ChangeConfiguration": ChangeConfigurationRequest,
     "ClearCache": ClearCacheRequest,
+    "ClearChargingProfile": ClearChargingProfileRequest,
     "DataTransfer": DataTransferRequest,
     "ExtendedTriggerMessage": ExtendedTriggerMessageRequest,
+    "GetCompositeSchedule": GetCompositeScheduleRequest,
     "GetConfiguration": GetConfigurationRequest,
     "GetLocalListVersion": GetLocalListVersionRequest,
     "RemoteStartTransaction": RemoteStartTransactionRequest,
@@ -584,8 +619,10 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ChangeConfiguration": ChangeConfigurationResponse,
     "ClearCache": ClearCacheResponse,
+    "ClearChargingProfile": ClearChargingProfileResponse,
     "DataTransfer": DataTransferResponse,
     "ExtendedTriggerMessage": ExtendedTriggerMessageResponse,
+    "GetCompositeSchedule": GetCompositeScheduleResponse,
     "GetConfiguration": GetConfigurationResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
     "Heartbeat": HeartbeatResponse,
@@ -607,11 +644,9 @@ RESPONSES: Mapping[str, type[Payload]] = {
 UNSUPPORTED: frozenset[str] = frozenset(
     {
         "CertificateSigned",
-        "ClearChargingProfile",
         "DeleteCertificate",
         "DiagnosticsStatusNotification",
         "FirmwareStatusNotification",
-        "GetCompositeSchedule",
         "GetDiagnostics",
         "GetInstalledCertificateIds",
         "GetLog",

@@ -13,24 +13,28 @@ from agent.ocpp.v16.messages import (
     RemoteStopTransactionRequest,
     RemoteStopTransactionResponse,
 )
-from agent.ocpp.v16.smart_charging import check_instants
+from agent.ocpp.v16.smart_charging import from_wire
 from agent.ocppj.explain import decode
 
 
 def decode_start(payload: msgspec.Raw, request_id: int, view: View) -> Incoming:
     """Decode RemoteStartTransaction.
 
-    Connector 0 and unknown ones become EVSE 0, which the core refuses. A charging profile is
-    checked and then left aside: without smart charging the transaction starts all the same
-    (1.6 specification 5.11).
+    Connector 0 and unknown ones become EVSE 0, which the core refuses. A transaction that a
+    charging profile names means nothing: there is none yet.
     """
     request = decode(payload, RemoteStartTransactionRequest)
-    if request.charging_profile is not None:
-        check_instants(request.charging_profile)
+    profile = request.charging_profile
     evse_id = None
     if request.connector_id is not None:
         evse_id, _ = numbering.place(view.specs, request.connector_id) or (0, 0)
-    wanted = RemoteStartRequested(request_id, IdToken(request.id_tag), evse_id)
+    wanted = RemoteStartRequested(
+        request_id,
+        IdToken(request.id_tag),
+        evse_id,
+        profile=None if profile is None else from_wire(profile),
+        lenient=True,
+    )
     return Incoming("RemoteStartTransaction", wanted, request)
 
 

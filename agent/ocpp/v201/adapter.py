@@ -17,6 +17,7 @@ from agent.core.effects import (
     MeterSampled,
     MeterValuesReported,
     Outcome,
+    ProfilesReported,
     Record,
     ReservationEnded,
     SecurityEvent,
@@ -53,7 +54,10 @@ from agent.ocpp.v201.messages import (
     CancelReservationRequest,
     ChangeAvailabilityRequest,
     ClearCacheRequest,
+    ClearChargingProfileRequest,
     DataTransferRequest,
+    GetChargingProfilesRequest,
+    GetCompositeScheduleRequest,
     GetLocalListVersionRequest,
     GetVariablesRequest,
     HeartbeatRequest,
@@ -125,8 +129,10 @@ class Adapter201(Adapter):
                 return _call("MeterValues", metering.present(message, view))
             case LimitTold():
                 return _call(*external_limits.told(message))
-            case DataTransferSent():  # pragma: no branch  # exhaustive
+            case DataTransferSent():
                 return _call("DataTransfer", data_transfer.request(message))
+            case ProfilesReported():  # pragma: no branch  # exhaustive
+                return _call("ReportChargingProfiles", smart_charging.report(message, view))
 
     def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
         match message:
@@ -140,8 +146,10 @@ class Adapter201(Adapter):
                 return (StatusAcknowledged(message.status),)
             case MeterValuesReported() | LimitTold():
                 return ()
-            case DataTransferSent():  # pragma: no branch  # exhaustive
+            case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
+            case ProfilesReported():  # pragma: no branch  # exhaustive
+                return ()
 
     def admit(self, registration: RegistrationStatus | None, action: str) -> bool:
         # B03.FR.08; while the answer is Pending or out, requests are served (B02.FR.01).
@@ -229,6 +237,12 @@ def _request(wire: Wire, request_id: int) -> Request:
             return provisioning.reset(wire, request_id)
         case SetChargingProfileRequest():
             return smart_charging.offered(wire, request_id)
+        case ClearChargingProfileRequest():
+            return smart_charging.cleared(wire, request_id)
+        case GetChargingProfilesRequest():
+            return smart_charging.requested(wire, request_id)
+        case GetCompositeScheduleRequest():
+            return smart_charging.composite(wire, request_id)
         case _:  # pragma: no cover  # a line of the table without its branch: our defect
             raise AssertionError(
                 f"CSMS_REQUESTS has {type(wire).__name__}, and nobody takes it"
@@ -263,5 +277,11 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return smart_charging.offer_answer(outcome)
         case TriggerMessageRequest():
             return remote_trigger.answer(outcome)
+        case ClearChargingProfileRequest():
+            return smart_charging.clear_answer(outcome)
+        case GetChargingProfilesRequest():
+            return smart_charging.request_answer(outcome)
+        case GetCompositeScheduleRequest():
+            return smart_charging.composite_answer(outcome)
         case _:
             raise AssertionError(f"{type(wire).__name__} is nothing that waits for an answer")

@@ -68,6 +68,7 @@ BootReason: TypeAlias = Literal[
     "Unknown",
     "Watchdog",
 ]
+ChargingLimitSource: TypeAlias = Literal["EMS", "Other", "SO", "CSO"]
 ChargingProfileKind: TypeAlias = Literal["Absolute", "Recurring", "Relative"]
 ChargingProfilePurpose: TypeAlias = Literal[
     "ChargingStationExternalConstraints",
@@ -479,3 +480,32 @@ class ChargingProfile(Wire, frozen=True):
         for text in (self.valid_from, self.valid_to):
             if text is not None:
                 from_text(text)
+
+
+class ChargingProfileCriterion(Wire, frozen=True):
+    """Which profiles are asked for (ChargingProfileCriterionType)."""
+
+    charging_profile_purpose: ChargingProfilePurpose | None = None
+    stack_level: Int | None = None
+    charging_profile_id: Annotated[tuple[Int, ...], Meta(min_length=1)] | None = None
+    charging_limit_source: (
+        Annotated[tuple[ChargingLimitSource, ...], Meta(min_length=1, max_length=4)] | None
+    ) = None
+
+
+class ClearChargingProfileCriteria(Wire, frozen=True):
+    """Which profiles are cleared (ClearChargingProfileType)."""
+
+    evse_id: Int | None = None
+    charging_profile_purpose: ChargingProfilePurpose | None = None
+    stack_level: Int | None = None
+
+
+class CompositeSchedule(Wire, frozen=True):
+    """Limits of an EVSE over time (CompositeScheduleType)."""
+
+    evse_id: Int
+    duration: Int
+    schedule_start: DateTime
+    charging_rate_unit: ChargingRateUnit
+    charging_schedule_period: Annotated[tuple[ChargingSchedulePeriod, ...], Meta(min_length=1)]

@@ -13,9 +13,14 @@ from msgspec import Meta
 from agent.ocpp.v201.datatypes import (
     AuthorizeCertificateStatus,
     BootReason,
+    ChargingLimitSource,
     ChargingProfile,
+    ChargingProfileCriterion,
+    ChargingRateUnit,
     ChargingSchedule,
     ChargingStation,
+    ClearChargingProfileCriteria,
+    CompositeSchedule,
     ConnectorStatus,
     DataTransferStatus,
     DateTime,
@@ -401,6 +406,65 @@ class SendLocalListResponse(Wire, frozen=True):
     status_info: StatusInfo | None = None
 
 
+class ClearChargingProfileRequest(Wire, frozen=True):
+    """Remove the profile with this id, or all that fit the criteria."""
+
+    charging_profile_id: Int | None = None
+    charging_profile_criteria: ClearChargingProfileCriteria | None = None
+
+
+class ClearChargingProfileResponse(Wire, frozen=True):
+    """Whether there was one."""
+
+    status: Literal["Accepted", "Unknown"]
+    status_info: StatusInfo | None = None
+
+
+class GetChargingProfilesRequest(Wire, frozen=True):
+    """Report the profiles that fit the criteria."""
+
+    request_id: Int
+    charging_profile: ChargingProfileCriterion
+    evse_id: Int | None = None
+
+
+class GetChargingProfilesResponse(Wire, frozen=True):
+    """Whether there are any."""
+
+    status: Literal["Accepted", "NoProfiles"]
+    status_info: StatusInfo | None = None
+
+
+class GetCompositeScheduleRequest(Wire, frozen=True):
+    """Tell the limits of an EVSE from now on; evseId 0 is the station."""
+
+    duration: Int
+    evse_id: Int
+    charging_rate_unit: ChargingRateUnit | None = None
+
+
+class GetCompositeScheduleResponse(Wire, frozen=True):
+    """The limits, or why they cannot be told."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+    schedule: CompositeSchedule | None = None
+
+
+class ReportChargingProfilesRequest(Wire, frozen=True):
+    """Installed profiles of one EVSE and source."""
+
+    request_id: Int
+    charging_limit_source: ChargingLimitSource
+    evse_id: Int
+    charging_profile: Annotated[tuple[ChargingProfile, ...], Meta(min_length=1)]
+    tbc: bool | None = None
+
+
+class ReportChargingProfilesResponse(Wire, frozen=True):
+    """It was received."""
+
+
 class SetChargingProfileRequest(Wire, frozen=True):
     """Install a charging profile; evseId 0 is the station."""
 
@@ -452,6 +516,7 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
     "MeterValues": MeterValuesRequest,
     "ReservationStatusUpdate": ReservationStatusUpdateRequest,
     "NotifyChargingLimit": NotifyChargingLimitRequest,
+    "ReportChargingProfiles": ReportChargingProfilesRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
     "StatusNotification": StatusNotificationRequest,
     "TransactionEvent": TransactionEventRequest,
@@ -462,8 +527,11 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "CancelReservation": CancelReservationRequest,
     "ChangeAvailability": ChangeAvailabilityRequest,
     "ClearCache": ClearCacheRequest,
+    "ClearChargingProfile": ClearChargingProfileRequest,
     "DataTransfer": DataTransferRequest,
     "GetLocalListVersion": GetLocalListVersionRequest,
+    "GetChargingProfiles": GetChargingProfilesRequest,
+    "GetCompositeSchedule": GetCompositeScheduleRequest,
     "GetVariables": GetVariablesRequest,
     "RequestStartTransaction": RequestStartTransactionRequest,
     "RequestStopTransaction": RequestStopTransactionRequest,
@@ -483,12 +551,16 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ClearCache": ClearCacheResponse,
     "ClearedChargingLimit": ClearedChargingLimitResponse,
+    "ClearChargingProfile": ClearChargingProfileResponse,
     "DataTransfer": DataTransferResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
+    "GetChargingProfiles": GetChargingProfilesResponse,
+    "GetCompositeSchedule": GetCompositeScheduleResponse,
     "GetVariables": GetVariablesResponse,
     "Heartbeat": HeartbeatResponse,
     "MeterValues": MeterValuesResponse,
     "NotifyChargingLimit": NotifyChargingLimitResponse,
+    "ReportChargingProfiles": ReportChargingProfilesResponse,
     "RequestStartTransaction": RequestStartTransactionResponse,
     "RequestStopTransaction": RequestStopTransactionResponse,
     "ReservationStatusUpdate": ReservationStatusUpdateResponse,
@@ -507,7 +579,6 @@ RESPONSES: Mapping[str, type[Wire]] = {
 UNSUPPORTED = frozenset(
     {
         "CertificateSigned",
-        "ClearChargingProfile",
         "ClearDisplayMessage",
         "ClearVariableMonitoring",
         "CostUpdated",
@@ -517,8 +588,6 @@ UNSUPPORTED = frozenset(
         "Get15118EVCertificate",
         "GetBaseReport",
         "GetCertificateStatus",
-        "GetChargingProfiles",
-        "GetCompositeSchedule",
         "GetDisplayMessages",
         "GetInstalledCertificateIds",
         "GetLog",
@@ -536,7 +605,6 @@ UNSUPPORTED = frozenset(
         "NotifyReport",
         "PublishFirmware",
         "PublishFirmwareStatusNotification",
-        "ReportChargingProfiles",
         "SetDisplayMessage",
         "SetMonitoringBase",
         "SetMonitoringLevel",

@@ -11,23 +11,20 @@ from agent.ocpp.v201.messages import (
     RequestStopTransactionRequest,
     RequestStopTransactionResponse,
 )
-from agent.ocpp.v201.session import told_id
-
-_LONGEST_NUMBER = 19  # digits of the numbers that 1.6 gives, and that a 64-bit integer holds
+from agent.ocpp.v201.session import number_of, told_id
+from agent.ocpp.v201.smart_charging import from_wire as profile_from_wire
 
 
 def start(wire: RequestStartTransactionRequest, request_id: int) -> RemoteStartRequested:
-    """Return what a RequestStartTransaction asks for (F01, F02).
-
-    Without smart charging a charging profile in it is passed over (F01.FR.12).
-    """
-    group = wire.group_id_token
+    """Return what a RequestStartTransaction asks for (F01, F02, K05)."""
+    group, profile = wire.group_id_token, wire.charging_profile
     return RemoteStartRequested(
         request_id,
         from_wire(wire.id_token),
         evse_id=wire.evse_id,
         remote_start_id=wire.remote_start_id,
         group=None if group is None else group.id_token,
+        profile=None if profile is None else profile_from_wire(profile),
     )
 
 
@@ -44,15 +41,10 @@ def stop(wire: RequestStopTransactionRequest, request_id: int) -> RemoteStopRequ
 
     A transaction that began under 1.6 is known by the number it got there.
     """
-    text = wire.transaction_id
-    digits = text.removeprefix("-")
-    is_number = digits.isascii() and digits.isdigit() and len(digits) < _LONGEST_NUMBER
-    number = int(text) if is_number else None
     return RemoteStopRequested(
         request_id,
-        transaction_id=text,
-        # Only the text that we tell for it stands for a number: "007" is another id.
-        remote_id=number if str(number) == text else None,
+        transaction_id=wire.transaction_id,
+        remote_id=number_of(wire.transaction_id),
     )
 
 

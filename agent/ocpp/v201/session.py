@@ -28,6 +28,7 @@ from agent.ocpp.v201.messages import TransactionEventRequest
 from agent.ocpp.v201.metering import meter_values
 from agent.ocpp.wire_time import to_text
 
+_LONGEST_NUMBER = 19  # digits of the numbers that 1.6 gives, and that a 64-bit integer holds
 _LONGEST_ID = 36  # TransactionType.transactionId
 
 
@@ -41,6 +42,18 @@ def told_id(transaction_id: str, view: View) -> str:
     if delivery is None or delivery.remote_id is None:
         return transaction_id[:_LONGEST_ID]
     return str(delivery.remote_id)
+
+
+def number_of(told: str | None) -> int | None:
+    """Return the number that the CSMS gave a transaction under 1.6, if its id is one.
+
+    Only the text that we tell for it stands for a number: "007" is another id.
+    """
+    digits = "" if told is None else told.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < _LONGEST_NUMBER):
+        return None
+    number = int(told or "")
+    return number if str(number) == told else None
 
 
 def event(record: TransactionRecord, view: View, *, offline: bool) -> TransactionEventRequest:

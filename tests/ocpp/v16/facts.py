@@ -42,9 +42,11 @@ class FixedView(View):
         specs=ONE_EVSE,
         deliveries=(),
         info=None,
+        settings=None,
     ):
         self._info = info or StationInfo("CP001", "Acme", "EV22", "SN0001", "1.4.2")
         self._specs = tuple(specs)
+        self._settings = settings or Settings()
         self._deliveries = {one.started.transaction_id: one for one in deliveries}
 
     @property
@@ -57,7 +59,7 @@ class FixedView(View):
 
     @property
     def settings(self):
-        return Settings()
+        return self._settings
 
     def told_s(self, stamp):
         return stamp.wall_s if stamp.wall_s is not None else T0

@@ -220,8 +220,6 @@ def test_a_request_is_answered_under_its_id():
     [
         ('[2,"c1","FooBar",{}]', "NotImplemented"),
         ('[2,"c1","FooBar",[]]', "NotImplemented"),
-        ('[2,"c1","ClearChargingProfile",{}]', "NotSupported"),
-        ('[2,"c1","GetCompositeSchedule",{"connectorId":1,"duration":60}]', "NotSupported"),
         ('[2,"c1","GetDiagnostics",{"location":"ftp://h/"}]', "NotSupported"),
         ('[2,"c1","UpdateFirmware",{"location":"x","retrieveDate":"x"}]', "NotSupported"),
         ('[2,"c1","Reset",[1]]', "FormationViolation"),
@@ -268,7 +266,7 @@ def test_a_refusal_that_the_answer_can_express_is_no_error():
         assert exchange(frame, Verdict.REJECTED) == [3, "c1", {"status": "Rejected"}]
 
 
-def test_smart_charging_that_is_absent_is_an_error():
+def test_a_profile_for_an_unknown_connector_is_an_error():
     profile = {
         "chargingProfileId": 1,
         "stackLevel": 0,
@@ -282,7 +280,6 @@ def test_smart_charging_that_is_absent_is_an_error():
     frame = json.dumps(
         [2, "c1", "SetChargingProfile", {"connectorId": 9, "csChargingProfiles": profile}]
     )
-    assert exchange(frame, Verdict.NOT_SUPPORTED)[2] == "NotSupported"
     assert exchange(frame, Verdict.UNKNOWN_EVSE)[2] == "PropertyConstraintViolation"
 
 

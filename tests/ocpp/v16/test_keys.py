@@ -129,7 +129,8 @@ def test_a_full_answer_validates():
     incoming = asked("GetConfiguration", "{}")
     outcome = SettingsAnswer(
         tuple(
-            SettingResult(name, SettingStatus.ACCEPTED, "1") for name in incoming.request.names
+            SettingResult(name, SettingStatus.ACCEPTED, "A,W")
+            for name in incoming.request.names
         )
     )
     found = answer(incoming, outcome)
@@ -137,6 +138,8 @@ def test_a_full_answer_validates():
         one.key for one in TABLE if one.key
     ]
     assert "unknownKey" not in found
+    values = {one["key"]: one["value"] for one in found["configurationKey"]}
+    assert values["ChargingScheduleAllowedChargingRateUnit"] == "Current,Power"
 
 
 def test_an_outcome_that_is_no_list_of_settings_is_an_internal_error():

@@ -6,6 +6,14 @@ import pytest
 
 from agent.core.effects import Done, SettingsAnswer, Verdict
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
+from agent.core.smart_charging.profile import (
+    Kind,
+    Period,
+    Profile,
+    Purpose,
+    Schedule,
+    Unit,
+)
 from agent.core.values import IdToken
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from tests.ocpp.v16.facts import TWO, VIEW, answer, asked
@@ -33,7 +41,7 @@ def code(action, payload):
 
 
 def test_without_a_connector_the_station_chooses():
-    assert start().request == RemoteStartRequested(9, IdToken("VIRT-0815"), None)
+    assert start().request == RemoteStartRequested(9, IdToken("VIRT-0815"), None, lenient=True)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +51,19 @@ def test_a_connector_names_its_evse_and_an_unknown_one_none(connector, evse_id):
     assert start(TWO, connectorId=connector).request.evse_id == evse_id
 
 
-def test_a_profile_is_checked_and_left_aside():
-    assert start(chargingProfile=PROFILE).request == RemoteStartRequested(
-        9, IdToken("VIRT-0815")
+def test_a_profile_comes_with_the_start():
+    request = start(chargingProfile=PROFILE).request
+    assert request.lenient
+    assert request.profile == Profile(
+        5,
+        0,
+        Purpose.TX,
+        Kind.RELATIVE,
+        (Schedule(Unit.AMPERE, (Period(0, 10_000, 3),)),),
     )
+
+
+def test_a_broken_profile_refuses_the_start():
     bad = {**PROFILE, "validFrom": "tomorrow"}
     payload = json.dumps({"idTag": "A", "chargingProfile": bad})
     assert code("RemoteStartTransaction", payload) is RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION

@@ -1,14 +1,30 @@
-"""SetChargingProfile."""
+"""Charging profiles: set, clear, composite schedule."""
 
 import copy
 import json
+from decimal import Decimal
 
 import pytest
 
-from agent.core.effects import Done, Verdict
-from agent.core.events import ChargingProfileOffered
+from agent.core.effects import CompositeAnswer, Done, Verdict
+from agent.core.events import (
+    ChargingProfileOffered,
+    ChargingProfilesCleared,
+    CompositeScheduleRequested,
+)
+from agent.core.smart_charging.profile import (
+    Entry,
+    Kind,
+    Period,
+    Profile,
+    Purpose,
+    Recurrency,
+    Schedule,
+    Unit,
+)
+from agent.core.variables import COMPOSITE_START, Settings
 from agent.ocppj.errors import RpcError, RpcErrorCode
-from tests.ocpp.v16.facts import TWO, VIEW, answer, asked
+from tests.ocpp.v16.facts import TWO, VIEW, FixedView, answer, asked
 
 REQUEST = {
     "connectorId": 0,
@@ -56,7 +72,34 @@ SCHEDULE = "csChargingProfiles__chargingSchedule__"
 @pytest.mark.parametrize(("connector", "evse_id"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 3)])
 def test_a_profile_is_offered_to_an_evse_or_the_station(connector, evse_id):
     incoming = asked("SetChargingProfile", request(connectorId=connector), TWO)
-    assert incoming.request == ChargingProfileOffered(9, evse_id)
+    assert incoming.request == ChargingProfileOffered(
+        9,
+        evse_id,
+        Profile(
+            21,
+            2,
+            Purpose.TX_DEFAULT,
+            Kind.RECURRING,
+            (
+                Schedule(
+                    Unit.WATT,
+                    (Period(0, 11_000_000, 3), Period(28_800, 6_000_123, 3)),
+                    start_s=1_767_225_600,
+                    duration_s=86_400,
+                    least_rate=8150,
+                ),
+            ),
+            Recurrency.DAILY,
+            valid_from_s=1_767_225_600,
+            valid_to_s=1_798_758_000,
+        ),
+        lenient=True,
+    )
+
+
+def test_the_number_of_a_transaction_is_passed_on():
+    incoming = asked("SetChargingProfile", request(csChargingProfiles__transactionId=7))
+    assert incoming.request.transaction_number == 7
 
 
 def test_the_payload_is_fully_typed():
@@ -143,13 +186,99 @@ def test_a_decided_profile_is_answered(verdict, word):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "code"),
+    ("outcome", "code"),
     [
-        (Verdict.UNKNOWN_EVSE, RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
-        (Verdict.NOT_SUPPORTED, RpcErrorCode.NOT_SUPPORTED),
+        (
+            Done(Verdict.UNKNOWN_EVSE, "UnknownEvse"),
+            RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION,
+        ),
+        (Done(Verdict.REJECTED, "NotEnabled"), RpcErrorCode.NOT_SUPPORTED),
     ],
 )
-def test_an_unknown_connector_and_missing_smart_charging_are_errors(verdict, code):
+def test_an_unknown_connector_and_smart_charging_switched_off_are_errors(outcome, code):
     with pytest.raises(RpcError) as caught:
-        answer(asked("SetChargingProfile", request(), VIEW), Done(verdict))
+        answer(asked("SetChargingProfile", request(), VIEW), outcome)
     assert caught.value.code is code
+
+
+def test_a_time_with_another_offset_is_the_same_instant():
+    incoming = asked(
+        "SetChargingProfile", request(csChargingProfiles__validTo="2027-01-01T00:00:00.900")
+    )
+    assert incoming.request.profile.valid_to_s == 1_798_761_600
+
+
+# --- ClearChargingProfile ---
+
+
+@pytest.mark.parametrize(
+    ("members", "cleared"),
+    [
+        ({}, ChargingProfilesCleared(9)),
+        ({"id": 5, "stackLevel": 1}, ChargingProfilesCleared(9, 5, stack_level=1)),
+        ({"connectorId": 0}, ChargingProfilesCleared(9, evse_id=0)),
+        ({"connectorId": 3}, ChargingProfilesCleared(9, evse_id=2)),
+        ({"connectorId": 9}, ChargingProfilesCleared(9, evse_id=3)),
+        (
+            {"chargingProfilePurpose": "ChargePointMaxProfile"},
+            ChargingProfilesCleared(9, purpose=Purpose.STATION_MAX),
+        ),
+    ],
+)
+def test_the_profiles_to_clear_are_named(members, cleared):
+    assert asked("ClearChargingProfile", json.dumps(members), TWO).request == cleared
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"), [(Verdict.ACCEPTED, "Accepted"), (Verdict.REJECTED, "Unknown")]
+)
+def test_clearing_is_answered(verdict, word):
+    assert answer(asked("ClearChargingProfile", "{}"), Done(verdict)) == {"status": word}
+
+
+# --- GetCompositeSchedule ---
+
+ASKED = '{"connectorId":1,"duration":600,"chargingRateUnit":"W"}'
+COMPOSITE = CompositeAnswer(
+    1, 1_767_225_600, 600, Unit.WATT, (Entry(0, 11_000_000, 3), Entry(300, 6_900_100))
+)
+
+
+@pytest.mark.parametrize(("connector", "evse_id"), [(0, 0), (1, 1), (3, 2), (9, 3)])
+def test_a_composite_schedule_is_asked_for(connector, evse_id):
+    payload = json.dumps({"connectorId": connector, "duration": 60})
+    wanted = CompositeScheduleRequested(9, evse_id, 60, None, converts=True)
+    assert asked("GetCompositeSchedule", payload, TWO).request == wanted
+
+
+def test_a_composite_schedule_is_told():
+    assert answer(asked("GetCompositeSchedule", ASKED), COMPOSITE) == {
+        "status": "Accepted",
+        "connectorId": 1,
+        "scheduleStart": "2026-01-01T00:00:00.000Z",
+        "chargingSchedule": {
+            "duration": 600,
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": [
+                {"startPeriod": 0, "limit": 11000.0, "numberPhases": 3},
+                {"startPeriod": 300, "limit": Decimal("6900.1")},
+            ],
+        },
+    }
+
+
+def test_the_schedule_repeats_its_start_where_a_csms_wants_it():
+    view = FixedView(settings=Settings(changed={COMPOSITE_START.name: ("true", "CSMS")}))
+    found = answer(asked("GetCompositeSchedule", ASKED, view), COMPOSITE)
+    assert found["chargingSchedule"]["startSchedule"] == found["scheduleStart"]
+
+
+def test_a_composite_schedule_that_cannot_be_told_has_only_a_status():
+    refused = Done(Verdict.UNKNOWN_EVSE, "UnknownEvse")
+    assert answer(asked("GetCompositeSchedule", ASKED), refused) == {"status": "Rejected"}
+
+
+def test_a_unit_that_does_not_exist_is_an_error():
+    with pytest.raises(RpcError) as caught:
+        asked("GetCompositeSchedule", ASKED.replace('"W"', '"kW"'))
+    assert caught.value.code is RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION

@@ -17,6 +17,7 @@ DATES = {
     "currentTime",
     "expiryDateTime",
     "startSchedule",
+    "scheduleStart",
     "timestamp",
     "validFrom",
     "validTo",

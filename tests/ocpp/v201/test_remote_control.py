@@ -2,6 +2,14 @@ import pytest
 
 from agent.core.effects import Delivery, Done, Verdict
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
+from agent.core.smart_charging.profile import (
+    Kind,
+    Period,
+    Profile,
+    Purpose,
+    Schedule,
+    Unit,
+)
 from agent.core.values import IdToken
 from agent.ocpp.v201.adapter import Adapter201
 from hal.types import TokenType
@@ -39,13 +47,22 @@ def test_a_start_is_asked_of_the_core():
 
 
 def test_a_start_may_leave_the_evse_to_the_station_and_bring_a_profile():
-    """F01.FR.12: without smart charging the profile is passed over."""
+    """K05.FR.01."""
     token = {"idToken": "ABC", "type": "Central", "additionalInfo": [
         {"additionalIdToken": "A", "type": "B"}
     ]}  # fmt: skip
     payload = {"idToken": token, "remoteStartId": 5, "chargingProfile": PROFILE}
     assert asked("RequestStartTransaction", payload).request == RemoteStartRequested(
-        7, IdToken("ABC", TokenType.CENTRAL), remote_start_id=5
+        7,
+        IdToken("ABC", TokenType.CENTRAL),
+        remote_start_id=5,
+        profile=Profile(
+            1,
+            0,
+            Purpose.TX,
+            Kind.RELATIVE,
+            (Schedule(Unit.AMPERE, (Period(0, 6000),), schedule_id=1),),
+        ),
     )
 
 
