@@ -7,7 +7,9 @@ station pays memory only for what it has.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,12 +21,17 @@ from hal.board_file import (
     ModbusTcpSettings,
     PortSettings,
     SimulatedControllerSettings,
-    SimulatedReaderSettings,
     board_template,
     check_board,
     load_board,
 )
 from hal.errors import BusError
+from hal.reader_settings import (
+    Pn532Settings,
+    Rdm6300Settings,
+    SerialReaderSettings,
+    SimulatedReaderSettings,
+)
 from hal.registers.turned import turned
 from hal.sim.vehicle import SimRefused
 
@@ -163,6 +170,8 @@ class _Builder:
                 from hal.sim.remote import RemoteReader  # noqa: PLC0415 - see the module
 
                 return (RemoteReader(self._the_simulator(), evse.id),)
+            case settings:
+                return (_serial_reader(settings),)
 
     def _meter(self, evse: EvseSettings) -> Meter:
         if self._board.is_served(evse):
@@ -259,3 +268,30 @@ def _modbus_meter(board: Board, evse: EvseSettings, port: "ModbusPort") -> Meter
     if settings.turned:
         register_map = turned(register_map)
     return ModbusMeter(port, settings.unit, register_map, poll_s=settings.poll_s)
+
+
+def _serial_reader(settings: SerialReaderSettings) -> TokenReader:
+    # Imported only for a board that has such a reader; see the module.
+    from hal.bus.serial_line import LineSettings  # noqa: PLC0415
+    from hal.drivers.uid import UidFormat  # noqa: PLC0415
+
+    line = LineSettings(settings.path, settings.baudrate)
+    if isinstance(settings, Pn532Settings):
+        from hal.drivers.pn532 import Pn532  # noqa: PLC0415
+
+        return Pn532(
+            line,
+            UidFormat(
+                settings.byte_order, settings.format, settings.prefix, settings.refuses_random
+            ),
+        )
+    from hal.drivers.serial_reader import Rdm6300, SerialReader, TextLines  # noqa: PLC0415
+
+    if isinstance(settings, Rdm6300Settings):
+        form = UidFormat(settings.byte_order, settings.format, settings.prefix)
+        kind, with_version = settings.type, settings.with_version
+        return SerialReader(line, lambda: Rdm6300(form, kind, with_version=with_version))
+    return SerialReader(
+        LineSettings(settings.path, settings.baudrate, settings.parity, settings.stopbits),
+        partial(TextLines, re.compile(settings.pattern), settings.type, settings.prefix),
+    )

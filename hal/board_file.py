@@ -33,6 +33,7 @@ from msgspec import Meta
 
 from hal import schema
 from hal.files import FileProblems, Problem, TypedFile, load
+from hal.reader_settings import ReaderSettings, SimulatedReaderSettings, wrong_pattern
 from hal.registers.map import RegisterMap, load_map
 from hal.types import Value
 
@@ -104,10 +105,6 @@ class SimulatedControllerSettings(Value, frozen=True, tag="simulated", tag_field
     energy_wh: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
 
 
-class SimulatedReaderSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
-    """A reader that reads the tokens a bench presents."""
-
-
 class DeratingSettings(Value, frozen=True):
     """From `from_c` on the offer is lowered, evenly down to 6 A at `to_c`, where it ends."""
 
@@ -147,7 +144,7 @@ class EvseSettings(Value, frozen=True):
     phases: Literal[1, 3]
     meter: ModbusMeterSettings
     controller: SimulatedControllerSettings
-    reader: SimulatedReaderSettings | None = None
+    reader: ReaderSettings | None = None
     connectors: Annotated[int, Meta(ge=1, le=8)] = 1
     conductors: Annotated[tuple[Conductor, ...], Meta(max_length=3)] = ()
     weight: Annotated[int, Meta(ge=1, le=100)] | None = None
@@ -316,6 +313,7 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
             text = f"{meter.map} has no energy_export, which a turned meter is billed by"
             yield (*at, "meter", "turned"), text
     yield from _in_ports(data)
+    yield from _in_readers(data)
     yield from _in_sharing(data)
 
 
@@ -329,6 +327,25 @@ def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
             text = f"id {evse.id} leaves a gap: {count} EVSEs have the ids 1 to {count}"
             yield ("evse", index, "id"), text
         seen.add(evse.id)
+
+
+def _in_readers(data: BoardFile) -> Iterator[_Mistake]:
+    owners = {
+        port.path: f"port {name}"
+        for name, port in data.port.items()
+        if isinstance(port, ModbusSerialSettings)
+    }
+    for index, evse in enumerate(data.evse):
+        at: schema.Path = ("evse", index, "reader")
+        if evse.reader is None or isinstance(evse.reader, SimulatedReaderSettings):
+            continue
+        text = wrong_pattern(evse.reader)
+        if text is not None:
+            yield (*at, "pattern"), text
+        path = evse.reader.path
+        if path in owners:
+            yield (*at, "path"), f"{path} belongs to {owners[path]}: a line has one owner"
+        owners.setdefault(path, f"the reader of EVSE {evse.id}")
 
 
 def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:

@@ -26,6 +26,7 @@ import msgspec
 
 from hal.board_file import Board, EvseSettings, ModbusTcpSettings, load_board
 from hal.errors import BoardError, HalError
+from hal.reader_settings import SimulatedReaderSettings
 from hal.sim.evse import SimulatedEvse
 from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.server import SimulatorServer
@@ -144,7 +145,9 @@ class SimulatedBoard:
                 unit=evse.meter.unit,
                 read_points=lambda: meter_points(simulated.reading()),
             )
-        wiring = Wiring(evse.id, evse.meter.port, evse.reader is not None)
+        wiring = Wiring(
+            evse.id, evse.meter.port, isinstance(evse.reader, SimulatedReaderSettings)
+        )
         return Unit(wiring, simulated, meter)
 
     async def _start_meter(self, evse: EvseSettings, meter: ModbusDeviceServer | None) -> None:

@@ -1,0 +1,90 @@
+r"""What a board file says of a token reader.
+
+    reader = { driver = "pn532", path = "/dev/serial/by-id/usb-…" }
+    reader = { driver = "rdm6300", path = "/dev/ttyS2", format = "dec10" }
+    reader = { driver = "serial_text", path = "/dev/ttyACM0", pattern = "UID=(?P<id>.{8})" }
+
+How a UID is written has to match the operator's lists (hardware reference 5.4).
+"""
+
+import re
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from hal.types import TokenType, Value
+
+Device: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+Baudrate: TypeAlias = Annotated[int, Meta(ge=300, le=921_600)]
+Prefix: TypeAlias = Annotated[str, Meta(max_length=16, pattern=r"^[\x21-\x7e]*$")]
+
+
+class SimulatedReaderSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
+    """A reader that reads the tokens a bench presents."""
+
+
+class Pn532Settings(Value, frozen=True, tag="pn532", tag_field="driver"):
+    """A PN532 on a serial line (HSU): ISO/IEC 14443 type A.
+
+    Attributes:
+        path: of the device. Names under /dev/serial/by-id or by-path stay the same whatever
+            else is plugged in.
+        byte_order, format, prefix: how a UID is written as an id token.
+        refuses_random: leave out UIDs that change with every tap (phones, some passports).
+    """
+
+    path: Device
+    baudrate: Baudrate = 115_200
+    byte_order: Literal["as_read", "reversed"] = "as_read"
+    format: Literal["hex", "dec", "dec10"] = "hex"
+    prefix: Prefix = ""
+    refuses_random: bool = False
+
+
+class Rdm6300Settings(Value, frozen=True, tag="rdm6300", tag_field="driver"):
+    """An RDM6300 on a serial line: EM4100 cards and fobs of 125 kHz.
+
+    Attributes:
+        with_version: the first of the five bytes belongs to the id; on the fob it does not.
+        type: what the tokens are told as; OCPP has no word for 125 kHz.
+    """
+
+    path: Device
+    baudrate: Baudrate = 9600
+    byte_order: Literal["as_read", "reversed"] = "as_read"
+    format: Literal["hex", "dec", "dec10"] = "hex"
+    prefix: Prefix = ""
+    with_version: bool = False
+    type: TokenType = TokenType.ISO14443
+
+
+class TextReaderSettings(Value, frozen=True, tag="serial_text", tag_field="driver"):
+    """A reader that sends text, a card a line: EM-18, TWN4, barcode and keypad units.
+
+    Attributes:
+        pattern: regular expression for a whole line; its group `id`, or all of it, is the id.
+        type: what the tokens are told as.
+    """
+
+    path: Device
+    baudrate: Baudrate = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+    pattern: Annotated[str, Meta(min_length=1, max_length=200)] = r"[0-9A-Fa-f]{8,20}"
+    prefix: Prefix = ""
+    type: TokenType = TokenType.ISO14443
+
+
+SerialReaderSettings: TypeAlias = Pn532Settings | Rdm6300Settings | TextReaderSettings
+ReaderSettings: TypeAlias = SimulatedReaderSettings | SerialReaderSettings
+
+
+def wrong_pattern(settings: ReaderSettings | None) -> str | None:
+    """Return what is wrong with a reader's pattern, None when it can be used."""
+    if not isinstance(settings, TextReaderSettings):
+        return None
+    try:
+        re.compile(settings.pattern)
+    except re.error as error:
+        return f"is no regular expression: {error}"
+    return None
