@@ -15,8 +15,10 @@ from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Site
 from agent.core.connection import Connection
+from agent.core.diagnostics import Diagnostics, Upload
 from agent.core.effects import Delivery
 from agent.core.local_list import LocalList
+from agent.core.orders import FirmwareReported
 from agent.core.outbox import Entry, Outbox
 from agent.core.provisioning import Provisioning
 from agent.core.reservation import Reservations
@@ -27,6 +29,7 @@ from agent.core.standing import CacheEntry
 from agent.core.states import DurableSession, Evse, Idle, Reservation
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S, Past, Timebase
+from agent.core.updates import Firmware, Update
 from agent.core.values import BootReason, EvseSpec, StationInfo, TokenInfo, Value
 from agent.core.variables import Settings
 
@@ -42,6 +45,20 @@ class ListRow(Value, frozen=True):
     """Version of the local list; its entries are rows of their own."""
 
     version: int
+
+
+class FirmwareRow(Value, frozen=True):
+    """The update that is under way, the status last told, the serial of the latest order."""
+
+    update: Update | None = None
+    last: FirmwareReported | None = None
+    serial: int = 0
+
+
+class UploadRow(Value, frozen=True):
+    """The upload that is under way."""
+
+    upload: Upload | None = None
 
 
 class BootRow(Value, frozen=True):
@@ -68,11 +85,14 @@ SLICES: Final[Mapping[str, Any]] = {
     "reservation": Reservation,
     "profile": Installed,
     "boot": BootRow,
+    "firmware": FirmwareRow,
+    "upload": UploadRow,
     "limit": bounds.Source,
 }
 
 FEATURE_PROFILES: Final = (
     "Core",
+    "FirmwareManagement",
     "LocalAuthListManagement",
     "Reservation",
     "RemoteTrigger",
@@ -93,6 +113,8 @@ def rows(station: Station) -> Rows:
     recognized by identity.
     """
     kept, version = station.availability, station.local_list.version
+    firmware, upload = station.firmware, station.diagnostics.upload
+    update = FirmwareRow(firmware.update, firmware.last, firmware.serial)
     sessions = {
         str(evse_id): session
         for evse_id, evse in station.evses.items()
@@ -126,6 +148,8 @@ def rows(station: Station) -> Rows:
         "profile": station.smart_charging.book.entries,
         "boot": {"state": boot},
         "limit": bounds.sources(station.outside),
+        "firmware": {"state": update} if update.serial else {},
+        "upload": {"state": UploadRow(upload)} if upload else {},
     }
 
 
@@ -161,6 +185,8 @@ def is_untouched(before: Station, after: Station) -> bool:
         and before.timebase is after.timebase
         and before.outside.given is after.outside.given
         and before.smart_charging.book is after.smart_charging.book
+        and before.firmware is after.firmware
+        and before.diagnostics is after.diagnostics
         and all(
             after.evses[evse_id].session is evse.session
             for evse_id, evse in before.evses.items()
@@ -183,6 +209,7 @@ def restored(
     profiles: int,
     factory: Mapping[str, str],
     site: Site = NO_SITE,
+    protocols: tuple[str, ...] = (),
 ) -> Station:
     """Return the station as it was left, before its first event.
 
@@ -192,6 +219,7 @@ def restored(
         profiles: how many network profiles the configuration names.
         factory: settings of the configuration, canonical name to canonical value.
         site: the grid connection, as the board file describes it.
+        protocols: for the transfer of files, as SupportedFileTransferProtocols lists them.
 
     Rows that cannot be read are left out; `unreadable` names them.
     """
@@ -205,11 +233,11 @@ def restored(
         for spec in specs
     }
     boot, kept = boot_row(stored), slice_of("availability").get("state", AvailabilityRow())
-    queued = tuple(entries)
+    queued, update = tuple(entries), slice_of("firmware").get("state", FirmwareRow())
     settings = Settings(
         factory=dict(factory),
         changed=slice_of("setting"),
-        derived={**derived(info, specs), **supplied(site)},
+        derived={**derived(info, specs, protocols), **supplied(site)},
     )
     return Station(
         info=info,
@@ -234,6 +262,8 @@ def restored(
             {item.reservation_id: item for item in slice_of("reservation").values()}
         ),
         smart_charging=SmartCharging(Book(slice_of("profile"))),
+        firmware=Firmware(update=update.update, last=update.last, serial=update.serial),
+        diagnostics=Diagnostics(slice_of("upload").get("state", UploadRow()).upload),
         outbox=Outbox(
             entries=queued,
             next_id=queued[-1].record_id + 1 if queued else 1,
@@ -286,7 +316,9 @@ def supplied(site: Site) -> dict[str, str]:
     return {variables.SUPPLY_VOLTAGE.name: str(math.ceil(site.voltage_v))}
 
 
-def derived(info: StationInfo, specs: tuple[EvseSpec, ...]) -> dict[str, str]:
+def derived(
+    info: StationInfo, specs: tuple[EvseSpec, ...], protocols: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Return the settings that the station computes."""
     connectors = sum(spec.connectors for spec in specs)
     return {
@@ -298,5 +330,6 @@ def derived(info: StationInfo, specs: tuple[EvseSpec, ...]) -> dict[str, str]:
         variables.SECURITY_PROFILE.name: "0",
         variables.ACTIVE_PROFILE.name: "0",
         variables.CONNECTORS.name: str(connectors),
+        variables.FILE_TRANSFER_PROTOCOLS.name: ",".join(protocols),
         variables.FEATURE_PROFILES.name: ",".join(FEATURE_PROFILES),
     }

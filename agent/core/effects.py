@@ -12,6 +12,7 @@ What the hardware should be doing is no effect: see agent.core.targets.
 
 import enum
 
+from agent.core.orders import FirmwareReported, LogReported
 from agent.core.smart_charging.profile import Entry, Profile, Unit
 from agent.core.values import (
     BootReason,
@@ -147,6 +148,8 @@ Record = (
     | MeterSampled
     | ReservationEnded
     | SecurityEvent
+    | FirmwareReported
+    | LogReported
 )
 
 
@@ -281,6 +284,17 @@ class ProfilesReported(Value, frozen=True):
     is_last: bool
 
 
+class StatusRepeated(Value, frozen=True):
+    """Tell once more how far an update or an upload is, because somebody asks.
+
+    record: as it was told, or with the status IDLE.
+    is_extended: in 1.6, the CSMS asked for the message of the security extension.
+    """
+
+    record: FirmwareReported | LogReported
+    is_extended: bool
+
+
 Message = (
     BootReported
     | HeartbeatSent
@@ -290,6 +304,7 @@ Message = (
     | DataTransferSent
     | LimitTold
     | ProfilesReported
+    | StatusRepeated
 )
 
 # --- replies ---
@@ -304,6 +319,9 @@ class Verdict(enum.Enum):
     NOT_SUPPORTED = "not supported"
     UNKNOWN_EVSE = "unknown EVSE"
     VERSION_MISMATCH = "version mismatch"
+    ACCEPTED_CANCELED = "accepted, and what was under way cancelled"
+    INVALID_CERTIFICATE = "invalid certificate"
+    REVOKED_CERTIFICATE = "revoked certificate"
     FAILED = "failed"
     FAULTED = "faulted"
     OCCUPIED = "occupied"
@@ -391,7 +409,18 @@ class CompositeAnswer(Value, frozen=True):
     entries: tuple[Entry, ...]
 
 
-Outcome = Done | SettingsAnswer | DataAnswer | ListVersion | CompositeAnswer
+class LogAnswer(Value, frozen=True):
+    """The log will be sent under this name.
+
+    Attributes:
+        verdict: ACCEPTED or ACCEPTED_CANCELED.
+    """
+
+    verdict: Verdict
+    file_name: str
+
+
+Outcome = Done | SettingsAnswer | DataAnswer | ListVersion | CompositeAnswer | LogAnswer
 
 
 class Reply(Value, frozen=True):
@@ -449,6 +478,7 @@ Effect = (
     | DataTransferSent
     | LimitTold
     | ProfilesReported
+    | StatusRepeated
     | Reply
     | Restart
     | CloseLink

@@ -8,6 +8,14 @@ how the blocks of the core speak to each other within one turn.
 import enum
 
 from agent.core.effects import Message
+from agent.core.orders import (
+    Failure,
+    LogOrder,
+    UpdateOrder,
+    UpdateWork,
+    UploadStatus,
+    UploadWork,
+)
 from agent.core.smart_charging.profile import Profile, Purpose, Unit
 from agent.core.values import (
     BootReason,
@@ -263,6 +271,47 @@ class RecordFailed(Value, frozen=True):
     reason: str
 
 
+# --- updates and uploads ---
+
+
+class InstallerFound(Value, frozen=True):
+    """There is an installer, and it tells which image runs; once per boot.
+
+    Attributes:
+        installer: its name in the configuration.
+        slot: that runs, None for an installer without slots.
+        has_failed: the other slot was tried and did not start.
+    """
+
+    installer: str
+    slot: str | None = None
+    has_failed: bool = False
+
+
+class UpdateWorkEnded(Value, frozen=True):
+    """A step of an update is over.
+
+    Attributes:
+        failure: None when it succeeded.
+        info: what a person should know, at most 255 characters.
+        slot: that the image was installed into, for the step INSTALL; None when no
+            restart is needed to run it.
+    """
+
+    work: UpdateWork
+    failure: Failure | None = None
+    info: str = ""
+    slot: str | None = None
+
+
+class UploadEnded(Value, frozen=True):
+    """An attempt at an upload is over."""
+
+    work: UploadWork
+    status: UploadStatus
+    info: str = ""
+
+
 # --- requests, from the CSMS or from a local client ---------------------------------------
 
 
@@ -491,6 +540,20 @@ class CompositeScheduleRequested(Value, frozen=True):
     converts: bool = False
 
 
+class UpdateRequested(Value, frozen=True):
+    """Fetch and install firmware (1.6 chapter 8, 2.0.1 L01, L02)."""
+
+    request_id: int
+    order: UpdateOrder
+
+
+class LogRequested(Value, frozen=True):
+    """Send a log (1.6 GetDiagnostics and GetLog, 2.0.1 N01)."""
+
+    request_id: int
+    order: LogOrder
+
+
 class DataTransferRequested(Value, frozen=True):
     """A local client wants vendor data passed to the CSMS."""
 
@@ -555,6 +618,8 @@ Request = (
     | DataTransferRequested
     | ExternalLimitSet
     | ExternalLimitCleared
+    | UpdateRequested
+    | LogRequested
 )
 
 
@@ -706,6 +771,17 @@ class OffersChanged(Value, frozen=True):
     """What one or more EVSEs offer has changed."""
 
 
+class RestartWanted(Value, frozen=True):
+    """The agent has to start anew.
+
+    Attributes:
+        is_now: False: whatever restarts it next, this is why.
+    """
+
+    reason: BootReason
+    is_now: bool = True
+
+
 class TimeLearned(Value, frozen=True):
     """The CSMS told the time, UTC seconds."""
 
@@ -731,6 +807,7 @@ Raised = (
     | StopsWanted
     | OffersChanged
     | TimeLearned
+    | RestartWanted
 )
 
 Event = (
@@ -763,6 +840,9 @@ Event = (
     | RecordFailed
     | Request
     | DataTransferAnswered
+    | InstallerFound
+    | UpdateWorkEnded
+    | UploadEnded
     | SecurityEventRaised
     | Raised
 )

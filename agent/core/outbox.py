@@ -28,6 +28,7 @@ from agent.core.effects import (
     Record,
     Report,
     ReservationEnded,
+    SecurityEvent,
     SetAside,
     TransactionEnded,
     TransactionStarted,
@@ -43,6 +44,7 @@ from agent.core.events import (
     TokenRejected,
     TransactionAcknowledged,
 )
+from agent.core.orders import FirmwareReported, LogReported
 from agent.core.turn import Context, Turn
 from agent.core.values import AuthorizationStatus, Stamp, Trigger, Value
 
@@ -109,8 +111,12 @@ def entry_of(record_id: int, record: Record) -> Entry:
             return Entry(record_id, "sampled", "", sample.at, is_sample=True)
         case ReservationEnded(at=at):
             return Entry(record_id, "reservation", "", at)
-        case security:
-            return Entry(record_id, "security", "", security.at)
+        case SecurityEvent(at=at):
+            return Entry(record_id, "security", "", at)
+        case FirmwareReported(at=at):
+            return Entry(record_id, "firmware", "", at)
+        case LogReported(at=at):  # pragma: no branch  # exhaustive
+            return Entry(record_id, "log", "", at)
 
 
 def ready(state: Outbox) -> Entry | None:

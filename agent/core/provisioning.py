@@ -33,6 +33,7 @@ from agent.core.events import (
     Registered,
     ResetKind,
     ResetRequested,
+    RestartWanted,
     SettingChanged,
     StopsWanted,
     TimeLearned,
@@ -142,6 +143,11 @@ def _registration(state: Provisioning, event: Event, context: Context) -> Turn[P
             return _woken(state, context)
         case ResetRequested():
             return _reset_requested(state, event, context)
+        case RestartWanted(reason=reason, is_now=False):
+            return Turn(replace(state, intended=reason))
+        case RestartWanted(reason=reason):
+            restarting = replace(state, is_restarting=True, intended=reason)
+            return Turn(restarting, (Restart(reason),))
         case TriggerRequested(kind=TriggerKind.BOOT, request_id=request_id):
             return _boot_triggered(state, request_id)
         case TriggerRequested(kind=TriggerKind.HEARTBEAT, request_id=request_id):

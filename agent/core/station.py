@@ -17,6 +17,8 @@ from agent.core import (
     configuration,
     connection,
     data_transfer,
+    diagnostics,
+    firmware,
     inputs,
     local_list,
     metering,
@@ -35,6 +37,7 @@ from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Outside, Site
 from agent.core.connection import Connection
+from agent.core.diagnostics import Diagnostics
 from agent.core.effects import (
     Delivery,
     Effect,
@@ -60,6 +63,7 @@ from agent.core.events import (
 )
 from agent.core.local_list import LocalList
 from agent.core.metering import Metering
+from agent.core.orders import FirmwareReported, LogReported
 from agent.core.outbox import Outbox
 from agent.core.provisioning import Provisioning
 from agent.core.reservation import Reservations
@@ -71,6 +75,7 @@ from agent.core.supply import Division, Rules
 from agent.core.targets import Targets, evse_target
 from agent.core.timebase import Timebase
 from agent.core.turn import Context, Turn
+from agent.core.updates import Firmware, is_locking
 from agent.core.values import (
     ConnectorStatus,
     Env,
@@ -95,6 +100,8 @@ _RECORDS: Final = (
     MeterSampled,
     ReservationEnded,
     SecurityEvent,
+    FirmwareReported,
+    LogReported,
 )
 
 
@@ -122,6 +129,8 @@ class Station(Value, frozen=True):
     metering: Metering = Metering()
     smart_charging: SmartCharging = SmartCharging()
     outbox: Outbox = Outbox()
+    firmware: Firmware = Firmware()
+    diagnostics: Diagnostics = Diagnostics()
     security: Security = Security()
     outside: Outside = Outside()
     division: Division = Division()
@@ -133,6 +142,13 @@ class Station(Value, frozen=True):
         accepted = self.provisioning.registration is RegistrationStatus.ACCEPTED
         same = self.provisioning.booted_profile == self.provisioning.profile
         return self.connection.up is not None and accepted and same
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether no transaction may begin, because of a reset or an update."""
+        allows_new = self.settings.flag(variables.ALLOW_NEW_SESSIONS)
+        is_updating = is_locking(self.firmware, allows_new=allows_new)
+        return self.provisioning.reset is not None or is_updating
 
     def told_s(self, stamp: Stamp) -> float:
         """Return the wall time to tell for an instant, UTC seconds."""
@@ -158,7 +174,7 @@ class Station(Value, frozen=True):
                 self.availability,
                 self.evses,
                 storage_ok=self.storage_ok,
-                is_closing=self.provisioning.reset is not None,
+                is_closing=self.is_closing,
                 conflicts=len(self.local_list.conflicts),
                 held=self.held if self.reservations.items else (),
             )
@@ -188,6 +204,8 @@ def deadline(station: Station) -> float | None:
         station.division.wake_s,
         reservation.deadline_s(station.reservations),
         station.smart_charging.wake_s,
+        firmware.deadline_s(station.firmware),
+        diagnostics.deadline_s(station.diagnostics),
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
     return min((instant for instant in instants if instant is not None), default=None)
@@ -282,7 +300,7 @@ def _context(station: Station, env: Env) -> Context:
     accepted = station.provisioning.registration is RegistrationStatus.ACCEPTED
     may_start = (
         station.storage_ok
-        and station.provisioning.reset is None
+        and not station.is_closing
         and env.fresh_id not in station.outbox.deliveries
         and (accepted or station.settings.flag(variables.TX_BEFORE_ACCEPTED))
     )
@@ -354,6 +372,8 @@ def _routed(
     taken(remote_control.step(event, context))
     profiled = taken(smart_charging.step(station.smart_charging, event, context))
     taken(data_transfer.step(event, context))
+    updated = taken(firmware.step(station.firmware, event, context))
+    diagnosed = taken(diagnostics.step(station.diagnostics, event, context))
     secured = taken(security.step(station.security, event, context))
     station = replace(
         station,
@@ -367,6 +387,8 @@ def _routed(
         metering=metered,
         security=secured,
         outside=outside,
+        firmware=updated,
+        diagnostics=diagnosed,
     )
     if profiled is not station.smart_charging:
         station = _profiled(station, profiled)

@@ -175,6 +175,7 @@ class BootReason(enum.Enum):
     """Why the station started (OCPP 2.0.1 BootReasonEnumType, as far as it can be told)."""
 
     APPLICATION_RESET = "ApplicationReset"
+    FIRMWARE_UPDATE = "FirmwareUpdate"
     LOCAL_RESET = "LocalReset"
     POWER_UP = "PowerUp"
     REMOTE_RESET = "RemoteReset"

@@ -551,6 +551,23 @@ ISO15118_ENABLED = _flag(
     False,
     "Vehicles tell their needs and choose among charging schedules (ISO 15118).",
 )
+ALLOW_NEW_SESSIONS = _flag(
+    "ChargingStation",
+    "AllowNewSessionsPendingFirmwareUpdate",
+    False,
+    "Charging may begin while a firmware update waits for all transactions to end.",
+)
+UNSIGNED_UPDATES = Variable(
+    "FirmwareCtrlr",
+    "UnsignedRequests",
+    Kind.OPTION,
+    "Profile0",
+    "Update requests without a signature are served: only with security profile 0, always, "
+    "or never. The image is signed in any case.",
+    access=Access.READ_ONLY,
+    members=("Profile0", "Always", "Never"),
+    maximum=30,
+)
 TIME_SOURCE = Variable(
     "ClockCtrlr",
     "TimeSource",
@@ -621,6 +638,13 @@ CONNECTORS = _derived(
     Kind.INTEGER,
     "Connectors of all EVSEs.",
     "NumberOfConnectors",
+)
+FILE_TRANSFER_PROTOCOLS = _derived(
+    "OCPPCommCtrlr",
+    "FileTransferProtocols",
+    Kind.MEMBERS,
+    "How firmware is fetched and logs are sent.",
+    "SupportedFileTransferProtocols",
 )
 FEATURE_PROFILES = _derived(
     "ChargingStation",

@@ -17,6 +17,7 @@ from agent.core.effects import (
     HeartbeatSent,
     Message,
     MeterValuesReported,
+    StatusRepeated,
     StatusReported,
 )
 
@@ -88,7 +89,9 @@ def _priority(message: Message) -> int:
             return _BOOT
         case AuthorizationWanted():
             return _AUTHORIZATION
-        case StatusReported() | MeterValuesReported() | HeartbeatSent(is_triggered=True):
+        case StatusReported() | MeterValuesReported() | StatusRepeated():
+            return _STATUS
+        case HeartbeatSent(is_triggered=True):
             return _STATUS
         case _:
             return _IDLE

@@ -11,12 +11,16 @@ from agent.core.events import (
     ChargingProfileOffered,
     ExternalLimitSet,
     FaultRaised,
+    InstallerFound,
     ListedToken,
     LocalListSent,
+    LogRequested,
     ReservationRequested,
     SettingsWriteRequested,
     TransactionAcknowledged,
+    UpdateRequested,
 )
+from agent.core.orders import LogKind, LogOrder, UpdateOrder
 from agent.core.standing import digest
 from agent.core.states import Active, Authorized, Ending, Idle, Resuming
 from agent.core.station import Station
@@ -46,7 +50,7 @@ def restored(rows: Stored, evses: int = 2) -> Station:
 
 def lived() -> Bench:
     """Return a station with something in every slice."""
-    bench = Bench(3).ready(3)
+    bench = Bench(3, protocols=("HTTPS",)).ready(3)
     bench.charge(1, group="FAMILY")
     (transaction_id,) = bench.station.outbox.deliveries
     bench.post(TransactionAcknowledged(transaction_id, remote_id=7))
@@ -59,6 +63,9 @@ def lived() -> Bench:
     bench.post(ExternalLimitSet(5, "ems", 60.0, limit_a=16.0))
     bench.post(LocalListSent(4, 3, is_full=True, items=(listed,)))
     bench.post(ChargingProfileOffered(5, 0, profile(1, [(0, 16)])))
+    bench.post(InstallerFound("slots", "a"))
+    bench.post(UpdateRequested(5, UpdateOrder(None, "https://host/image")))
+    bench.post(LogRequested(6, LogOrder(None, LogKind.DIAGNOSTICS, "https://host/")))
     return bench
 
 
@@ -78,6 +85,9 @@ def test_what_was_written_comes_back_as_it_was() -> None:
     assert back.settings.integer(variables.CONNECTION_TIMEOUT) == 45
     assert back.authorization.cache == station.authorization.cache
     assert back.local_list == station.local_list
+    assert back.firmware.update == station.firmware.update
+    assert back.firmware.last == station.firmware.last
+    assert back.diagnostics.upload == station.diagnostics.upload
     assert back.availability.inoperative == {"2"}
     assert back.reservations.items == station.reservations.items
     assert back.availability.scheduled == {"1"}

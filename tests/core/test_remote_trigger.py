@@ -54,9 +54,7 @@ def pending(bench: Bench) -> Bench:
 @pytest.mark.parametrize(
     "kind",
     [
-        TriggerKind.DIAGNOSTICS_STATUS,
         TriggerKind.FIRMWARE_STATUS,
-        TriggerKind.LOG_STATUS,
         TriggerKind.SIGNED_FIRMWARE_STATUS,
         TriggerKind.CERTIFICATE,
     ],

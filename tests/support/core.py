@@ -77,11 +77,13 @@ class Bench:
         profiles: int = 1,
         wall_s: float | None = WALL_S,
         site: Site = Site(),  # noqa: B008 - a value
+        protocols: tuple[str, ...] = (),
         **settings: str,
     ) -> None:
         self.specs = tuple(EvseSpec(i + 1, connectors, 32.0, 3) for i in range(evses))
         self.factory = {key.replace("__", "."): value for key, value in settings.items()}
         self.profiles, self.site = profiles, site
+        self.protocols = protocols
         self.boot, self.now_s, self.wall_s = 0, 0.0, wall_s
         self.jitter = 0.5
         self.ids = 0
@@ -104,6 +106,7 @@ class Bench:
             specs=self.specs,
             profiles=self.profiles,
             factory=self.factory,
+            protocols=self.protocols,
             site=self.site,
         )
         self._saved: durable.Rows = durable.rows(self.station)

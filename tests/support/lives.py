@@ -6,7 +6,7 @@ answered once, a restart that was asked for takes place, and requests are number
 
 from hypothesis import strategies as st
 
-from agent.core import variables
+from agent.core import diagnostics, updates, variables
 from agent.core.availability import operative_evses
 from agent.core.effects import (
     AuthorizationWanted,
@@ -42,12 +42,14 @@ from agent.core.events import (
     FaultRaised,
     GridInputChanged,
     HeartbeatAnswered,
+    InstallerFound,
     LinkDown,
     LinkHeld,
     LinkUp,
     ListedToken,
     LocalListSent,
     LocalListVersionRequested,
+    LogRequested,
     MessageFailed,
     MeterFailed,
     MeterRead,
@@ -75,7 +77,20 @@ from agent.core.events import (
     TransactionAcknowledged,
     TriggerKind,
     TriggerRequested,
+    UpdateRequested,
+    UpdateWorkEnded,
+    UploadEnded,
 )
+from agent.core.orders import (
+    Failure,
+    LogKind,
+    LogOrder,
+    UpdateOrder,
+    UpdateWork,
+    UploadStatus,
+    UploadWork,
+)
+from agent.core.orders import Step as OrderStep
 from agent.core.station import targets
 from agent.core.values import (
     AuthorizationStatus,
@@ -111,6 +126,11 @@ WALLS = st.sampled_from((None, 0.0, WALL_S, WALL_S + 0.3, WALL_S + 7200.0))
 REASONS = st.just("because")
 REQUEST = st.just(0)  # numbered when it is posted
 HEAD = 0  # stands for the record at the head of the queue
+UPDATE = UpdateOrder(None, "https://host/image", retries=1, retry_interval_s=5)
+LOGS = (
+    LogOrder(None, LogKind.DIAGNOSTICS, "https://host/", retries=1),
+    LogOrder(None, LogKind.SECURITY, "https://host/logs", retries=0),
+)
 STATUS = ConnectorStatus(1, 1, False, SessionPhase.FREE, True)
 WRITABLE = (
     (variables.SAMPLE_INTERVAL.name, ("0", "7", "60")),
@@ -288,6 +308,20 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         CompositeScheduleRequested, REQUEST, EVSES, st.integers(-1, 100_000)
     ),
     DataTransferRequested: st.builds(DataTransferRequested, REQUEST, st.just("vendor")),
+    InstallerFound: st.builds(
+        InstallerFound, st.just("slots"), st.sampled_from((None, "a", "b")), st.booleans()
+    ),
+    UpdateRequested: st.builds(UpdateRequested, REQUEST, st.just(UPDATE)),
+    UpdateWorkEnded: st.builds(
+        UpdateWorkEnded,
+        st.just(UpdateWork(0, OrderStep.DOWNLOAD, UPDATE)),  # becomes the present work
+        st.sampled_from((None, None, None, None, *Failure)),
+        slot=st.sampled_from((None, "b")),
+    ),
+    LogRequested: st.builds(LogRequested, REQUEST, st.sampled_from(LOGS)),
+    UploadEnded: st.builds(
+        UploadEnded, st.just(UploadWork(0, LOGS[0], "")), st.sampled_from(UploadStatus)
+    ),
     SecurityEventRaised: st.builds(SecurityEventRaised, st.just("TamperDetectionActivated")),
 }
 MADE_BY_THE_RUN = {PowerUp, DataTransferAnswered}
@@ -306,7 +340,7 @@ class Run:
     """A random life of a station, and what must hold in it."""
 
     def __init__(self, start: str, items: list[tuple[str, str]]) -> None:
-        self.bench = Bench(2, connectors=2, profiles=2)
+        self.bench = Bench(2, connectors=2, profiles=2, protocols=("HTTPS",))
         self.requests = 0
         self.unanswered: dict[int, DataTransferSent] = {}
         self.is_introduced = False
@@ -394,6 +428,12 @@ class Run:
                 event = RecordDelivered(record_id or head)
             case RecordFailed(record_id=record_id):
                 event = RecordFailed(record_id or head, "refused")
+            case UpdateWorkEnded(work=present):
+                now = updates.work(bench.station.firmware) or present
+                event = UpdateWorkEnded(now, event.failure, slot=event.slot)
+            case UploadEnded(work=upload):
+                attempt = diagnostics.work(bench.station.diagnostics) or upload
+                event = UploadEnded(attempt, event.status)
             case _ if isinstance(event, Request):
                 self.requests += 1
                 names = {name: getattr(event, name) for name in event.__struct_fields__}

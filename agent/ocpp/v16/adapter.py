@@ -22,12 +22,14 @@ from agent.core.effects import (
     Record,
     ReservationEnded,
     SecurityEvent,
+    StatusRepeated,
     StatusReported,
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
 )
 from agent.core.events import Event, StatusAcknowledged
+from agent.core.orders import FirmwareReported, LogReported
 from agent.core.values import RegistrationStatus
 from agent.ocpp.adapter import Adapter, Answered, Call, Incoming, View
 from agent.ocpp.v16 import (
@@ -35,6 +37,8 @@ from agent.ocpp.v16 import (
     authorization,
     availability,
     data_transfer,
+    diagnostics,
+    firmware,
     keys,
     local_list,
     metering,
@@ -60,14 +64,18 @@ _DECODE: Mapping[str, _Decode] = {
     "ExtendedTriggerMessage": remote_trigger.decode_extended,
     "GetCompositeSchedule": smart_charging.decode_composite,
     "GetConfiguration": keys.decode_get,
+    "GetDiagnostics": diagnostics.decode_diagnostics,
     "GetLocalListVersion": local_list.decode_version,
+    "GetLog": diagnostics.decode_log,
     "RemoteStartTransaction": remote_control.decode_start,
     "RemoteStopTransaction": remote_control.decode_stop,
     "ReserveNow": reservation.decode_reserve,
     "Reset": provisioning.decode_reset,
     "SendLocalList": local_list.decode_send,
     "SetChargingProfile": smart_charging.decode_set,
+    "SignedUpdateFirmware": firmware.decode_signed,
     "TriggerMessage": remote_trigger.decode_trigger,
+    "UpdateFirmware": firmware.decode_update,
 }
 _RESPOND: Mapping[str, _Respond] = {
     "CancelReservation": reservation.respond_cancel,
@@ -78,14 +86,18 @@ _RESPOND: Mapping[str, _Respond] = {
     "ClearChargingProfile": smart_charging.respond_clear,
     "GetCompositeSchedule": smart_charging.respond_composite,
     "GetConfiguration": keys.respond_get,
+    "GetDiagnostics": diagnostics.respond_diagnostics,
     "GetLocalListVersion": local_list.respond_version,
+    "GetLog": diagnostics.respond_log,
     "RemoteStartTransaction": remote_control.respond_start,
     "RemoteStopTransaction": remote_control.respond_stop,
     "ReserveNow": reservation.respond_reserve,
     "Reset": provisioning.respond_reset,
     "SendLocalList": local_list.respond_send,
     "SetChargingProfile": smart_charging.respond_set,
+    "SignedUpdateFirmware": firmware.respond_signed,
     "TriggerMessage": remote_trigger.respond,
+    "UpdateFirmware": firmware.respond_update,
 }
 
 
@@ -109,13 +121,17 @@ class Adapter16(Adapter):
                 return metering.sampled(record, view)
             case ReservationEnded():
                 return None  # the status of the connector says it
-            case SecurityEvent():  # pragma: no branch  # exhaustive
+            case SecurityEvent():
                 return security.event(record, view)
+            case FirmwareReported():
+                return firmware.notification(record)
+            case LogReported():  # pragma: no branch  # exhaustive
+                return diagnostics.notification(record)
 
     def record_accepted(
         self, record: Record, call: Call, payload: msgspec.Raw
     ) -> tuple[Event, ...]:
-        if isinstance(record, MeterSampled | ReservationEnded | SecurityEvent):
+        if not isinstance(record, TransactionStarted | TransactionUpdated | TransactionEnded):
             return ()
         return session.accepted(record, call, payload)
 
@@ -140,8 +156,12 @@ class Adapter16(Adapter):
                 return None  # 1.6 has no message for it
             case DataTransferSent():
                 return data_transfer.send(message)
-            case ProfilesReported():  # pragma: no branch  # exhaustive
+            case ProfilesReported():
                 return None  # 1.6 cannot ask for it
+            case StatusRepeated():  # pragma: no branch  # exhaustive
+                if isinstance(message.record, LogReported):
+                    return diagnostics.repeated(message, message.record)
+                return firmware.repeated(message, message.record)
 
     def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
         match message:
@@ -157,7 +177,9 @@ class Adapter16(Adapter):
                 return ()
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
-            case ProfilesReported():  # pragma: no branch  # exhaustive
+            case ProfilesReported():
+                return ()
+            case StatusRepeated():  # pragma: no branch  # exhaustive
                 return ()
 
     def admit(self, registration: RegistrationStatus | None, action: str) -> bool:

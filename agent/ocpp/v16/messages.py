@@ -19,6 +19,9 @@ Text25: TypeAlias = Annotated[str, Meta(max_length=25)]
 Text50: TypeAlias = Annotated[str, Meta(max_length=50)]
 Text255: TypeAlias = Annotated[str, Meta(max_length=255)]
 Text500: TypeAlias = Annotated[str, Meta(max_length=500)]
+Text512: TypeAlias = Annotated[str, Meta(max_length=512)]
+Text800: TypeAlias = Annotated[str, Meta(max_length=800)]
+Text5500: TypeAlias = Annotated[str, Meta(max_length=5500)]
 Instant: TypeAlias = str
 FromZero: TypeAlias = Annotated[int, Meta(ge=0)]
 Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -581,13 +584,182 @@ class UnlockConnectorResponse(Payload, frozen=True, kw_only=True):
     status: Literal["Unlocked", "UnlockFailed", "NotSupported"]
 
 
+# --- firmware and logs -----------------------------------------------------------------------
+
+
+FirmwareWord: TypeAlias = Literal[
+    "Downloaded",
+    "DownloadFailed",
+    "Downloading",
+    "Idle",
+    "InstallationFailed",
+    "Installing",
+    "Installed",
+]
+SignedFirmwareWord: TypeAlias = Literal[
+    "Downloaded",
+    "DownloadFailed",
+    "Downloading",
+    "DownloadScheduled",
+    "DownloadPaused",
+    "Idle",
+    "InstallationFailed",
+    "Installing",
+    "Installed",
+    "InstallRebooting",
+    "InstallScheduled",
+    "InstallVerificationFailed",
+    "InvalidSignature",
+    "SignatureVerified",
+]
+FirmwareUpdateWord: TypeAlias = Literal[
+    "Accepted", "Rejected", "AcceptedCanceled", "InvalidCertificate", "RevokedCertificate"
+]
+DiagnosticsWord: TypeAlias = Literal["Idle", "Uploaded", "UploadFailed", "Uploading"]
+LogWord: TypeAlias = Literal["Accepted", "Rejected", "AcceptedCanceled"]
+LogStatusWord: TypeAlias = Literal[
+    "BadMessage",
+    "Idle",
+    "NotSupportedOperation",
+    "PermissionDenied",
+    "Uploaded",
+    "UploadFailure",
+    "Uploading",
+]
+
+
+class DiagnosticsStatusNotificationRequest(Payload, frozen=True, kw_only=True):
+    """How far a GetDiagnostics is."""
+
+    status: DiagnosticsWord
+
+
+class DiagnosticsStatusNotificationResponse(Payload, frozen=True, kw_only=True):
+    """Heard."""
+
+
+class FirmwareStatusNotificationRequest(Payload, frozen=True, kw_only=True):
+    """How far an UpdateFirmware is."""
+
+    status: FirmwareWord
+
+
+class FirmwareStatusNotificationResponse(Payload, frozen=True, kw_only=True):
+    """Heard."""
+
+
+class LogStatusNotificationRequest(Payload, frozen=True, kw_only=True):
+    """How far a GetLog is; without an id only for Idle."""
+
+    status: LogStatusWord
+    request_id: int | None = None
+
+
+class LogStatusNotificationResponse(Payload, frozen=True, kw_only=True):
+    """Heard."""
+
+
+class SignedFirmwareStatusNotificationRequest(Payload, frozen=True, kw_only=True):
+    """How far a SignedUpdateFirmware is; without an id only for Idle."""
+
+    status: SignedFirmwareWord
+    request_id: int | None = None
+
+
+class SignedFirmwareStatusNotificationResponse(Payload, frozen=True, kw_only=True):
+    """Heard."""
+
+
+class GetDiagnosticsRequest(Payload, frozen=True, kw_only=True):
+    """Send diagnostics to a directory or an address."""
+
+    location: str
+    retries: int | None = None
+    retry_interval: int | None = None
+    start_time: Instant | None = None
+    stop_time: Instant | None = None
+
+
+class GetDiagnosticsResponse(Payload, frozen=True, kw_only=True):
+    """What the file will be called; without a name there is none."""
+
+    file_name: Text255 | None = None
+
+
+class LogParameters(Payload, frozen=True, kw_only=True):
+    """Where to and of which time."""
+
+    remote_location: Text512
+    oldest_timestamp: Instant | None = None
+    latest_timestamp: Instant | None = None
+
+
+class GetLogRequest(Payload, frozen=True, kw_only=True):
+    """Send a log."""
+
+    log: LogParameters
+    log_type: Literal["DiagnosticsLog", "SecurityLog"]
+    request_id: int
+    retries: int | None = None
+    retry_interval: int | None = None
+
+
+class GetLogResponse(Payload, frozen=True, kw_only=True):
+    """What the file will be called."""
+
+    status: LogWord
+    filename: Text255 | None = None
+
+
+class UpdateFirmwareRequest(Payload, frozen=True, kw_only=True):
+    """Fetch and install firmware."""
+
+    location: str
+    retrieve_date: Instant
+    retries: int | None = None
+    retry_interval: int | None = None
+
+
+class UpdateFirmwareResponse(Payload, frozen=True, kw_only=True):
+    """Understood."""
+
+
+class SignedFirmware(Payload, frozen=True, kw_only=True):
+    """The image, its signer and its signature."""
+
+    location: Text512
+    retrieve_date_time: Instant
+    signing_certificate: Text5500
+    signature: Text800
+    install_date_time: Instant | None = None
+
+
+class SignedUpdateFirmwareRequest(Payload, frozen=True, kw_only=True):
+    """Fetch, verify and install firmware."""
+
+    request_id: int
+    firmware: SignedFirmware
+    retries: int | None = None
+    retry_interval: int | None = None
+
+
+class SignedUpdateFirmwareResponse(Payload, frozen=True, kw_only=True):
+    """Whether it will be done."""
+
+    status: FirmwareUpdateWord
+
+
 STATION_REQUESTS: Mapping[str, type[Payload]] = {
     "Authorize": AuthorizeRequest,
     "BootNotification": BootNotificationRequest,
     "DataTransfer": DataTransferRequest,
+    "DiagnosticsStatusNotification": DiagnosticsStatusNotificationRequest,
+    "FirmwareStatusNotification": FirmwareStatusNotificationRequest,
     "Heartbeat": HeartbeatRequest,
+    "LogStatusNotification": LogStatusNotificationRequest,
     "MeterValues": MeterValuesRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
+    "SignedFirmwareStatusNotification": SignedFirmwareStatusNotificationRequest,
     "StartTransaction": StartTransactionRequest,
     "StatusNotification": StatusNotificationRequest,
     "StopTransaction": StopTransactionRequest,
@@ -602,15 +774,19 @@ CSMS_REQUESTS: Mapping[str, type[Payload]] = {
     "ExtendedTriggerMessage": ExtendedTriggerMessageRequest,
     "GetCompositeSchedule": GetCompositeScheduleRequest,
     "GetConfiguration": GetConfigurationRequest,
+    "GetDiagnostics": GetDiagnosticsRequest,
     "GetLocalListVersion": GetLocalListVersionRequest,
+    "GetLog": GetLogRequest,
     "RemoteStartTransaction": RemoteStartTransactionRequest,
     "RemoteStopTransaction": RemoteStopTransactionRequest,
     "ReserveNow": ReserveNowRequest,
     "Reset": ResetRequest,
     "SendLocalList": SendLocalListRequest,
     "SetChargingProfile": SetChargingProfileRequest,
+    "SignedUpdateFirmware": SignedUpdateFirmwareRequest,
     "TriggerMessage": TriggerMessageRequest,
     "UnlockConnector": UnlockConnectorRequest,
+    "UpdateFirmware": UpdateFirmwareRequest,
 }
 RESPONSES: Mapping[str, type[Payload]] = {
     "Authorize": AuthorizeResponse,
@@ -621,11 +797,16 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "ClearCache": ClearCacheResponse,
     "ClearChargingProfile": ClearChargingProfileResponse,
     "DataTransfer": DataTransferResponse,
+    "DiagnosticsStatusNotification": DiagnosticsStatusNotificationResponse,
     "ExtendedTriggerMessage": ExtendedTriggerMessageResponse,
     "GetCompositeSchedule": GetCompositeScheduleResponse,
+    "FirmwareStatusNotification": FirmwareStatusNotificationResponse,
     "GetConfiguration": GetConfigurationResponse,
+    "GetDiagnostics": GetDiagnosticsResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
+    "GetLog": GetLogResponse,
     "Heartbeat": HeartbeatResponse,
+    "LogStatusNotification": LogStatusNotificationResponse,
     "MeterValues": MeterValuesResponse,
     "RemoteStartTransaction": RemoteStartTransactionResponse,
     "RemoteStopTransaction": RemoteStopTransactionResponse,
@@ -634,28 +815,23 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "SecurityEventNotification": SecurityEventNotificationResponse,
     "SendLocalList": SendLocalListResponse,
     "SetChargingProfile": SetChargingProfileResponse,
+    "SignedFirmwareStatusNotification": SignedFirmwareStatusNotificationResponse,
+    "SignedUpdateFirmware": SignedUpdateFirmwareResponse,
     "StartTransaction": StartTransactionResponse,
     "StatusNotification": StatusNotificationResponse,
     "StopTransaction": StopTransactionResponse,
     "TriggerMessage": TriggerMessageResponse,
     "UnlockConnector": UnlockConnectorResponse,
+    "UpdateFirmware": UpdateFirmwareResponse,
 }
 
 UNSUPPORTED: frozenset[str] = frozenset(
     {
         "CertificateSigned",
         "DeleteCertificate",
-        "DiagnosticsStatusNotification",
-        "FirmwareStatusNotification",
-        "GetDiagnostics",
         "GetInstalledCertificateIds",
-        "GetLog",
         "InstallCertificate",
-        "LogStatusNotification",
         "SignCertificate",
-        "SignedFirmwareStatusNotification",
-        "SignedUpdateFirmware",
-        "UpdateFirmware",
     }
 )
 """Actions of 1.6 and its security extension that have no Struct here."""

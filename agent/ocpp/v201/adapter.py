@@ -21,12 +21,14 @@ from agent.core.effects import (
     Record,
     ReservationEnded,
     SecurityEvent,
+    StatusRepeated,
     StatusReported,
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
 )
 from agent.core.events import CacheClearRequested, Event, Request, StatusAcknowledged
+from agent.core.orders import FirmwareReported, LogReported
 from agent.core.values import RegistrationStatus
 from agent.ocpp.adapter import Adapter, Answered, Call, Incoming, View
 from agent.ocpp.v201 import (
@@ -35,7 +37,9 @@ from agent.ocpp.v201 import (
     codec,
     data_transfer,
     device_model,
+    diagnostics,
     external_limits,
+    firmware,
     local_list,
     metering,
     provisioning,
@@ -59,6 +63,7 @@ from agent.ocpp.v201.messages import (
     GetChargingProfilesRequest,
     GetCompositeScheduleRequest,
     GetLocalListVersionRequest,
+    GetLogRequest,
     GetVariablesRequest,
     HeartbeatRequest,
     RequestStartTransactionRequest,
@@ -69,6 +74,7 @@ from agent.ocpp.v201.messages import (
     SetChargingProfileRequest,
     SetVariablesRequest,
     TriggerMessageRequest,
+    UpdateFirmwareRequest,
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
 
@@ -94,8 +100,10 @@ class Adapter201(Adapter):
                 return _call("MeterValues", metering.sampled(record, view))
             case ReservationEnded():
                 return _call("ReservationStatusUpdate", reservation.ended(record))
-            case SecurityEvent():  # pragma: no branch  # exhaustive
+            case SecurityEvent():
                 return _call("SecurityEventNotification", security.notification(record, view))
+            case FirmwareReported() | LogReported():  # pragma: no branch  # exhaustive
+                return _progress(record)
 
     def record_accepted(
         self,
@@ -107,7 +115,11 @@ class Adapter201(Adapter):
             case TransactionStarted() | TransactionUpdated() | TransactionEnded():
                 return (session.acknowledged(record, payload),)
             case (
-                MeterSampled() | ReservationEnded() | SecurityEvent()
+                MeterSampled()
+                | ReservationEnded()
+                | SecurityEvent()
+                | FirmwareReported()
+                | LogReported()
             ):  # pragma: no branch  # exhaustive
                 return ()
 
@@ -131,8 +143,10 @@ class Adapter201(Adapter):
                 return _call(*external_limits.told(message))
             case DataTransferSent():
                 return _call("DataTransfer", data_transfer.request(message))
-            case ProfilesReported():  # pragma: no branch  # exhaustive
+            case ProfilesReported():
                 return _call("ReportChargingProfiles", smart_charging.report(message, view))
+            case StatusRepeated(record=record):  # pragma: no branch  # exhaustive
+                return _progress(record)
 
     def message_accepted(self, message: Message, payload: msgspec.Raw) -> tuple[Event, ...]:
         match message:
@@ -148,7 +162,9 @@ class Adapter201(Adapter):
                 return ()
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
-            case ProfilesReported():  # pragma: no branch  # exhaustive
+            case ProfilesReported():
+                return ()
+            case StatusRepeated():  # pragma: no branch  # exhaustive
                 return ()
 
     def admit(self, registration: RegistrationStatus | None, action: str) -> bool:
@@ -194,6 +210,12 @@ def _call(action: str, message: Wire | None) -> Call | None:
     return None if message is None else Call(action, codec.encode(message))
 
 
+def _progress(record: FirmwareReported | LogReported) -> Call | None:
+    if isinstance(record, LogReported):
+        return _call("LogStatusNotification", diagnostics.notification(record))
+    return _call("FirmwareStatusNotification", firmware.notification(record))
+
+
 def _read(wire: GetVariablesRequest, request_id: int, view: View) -> Incoming | Answered:
     plan = device_model.read_plan(wire, view.settings)
     request = device_model.read_request(plan, request_id)
@@ -235,6 +257,10 @@ def _request(wire: Wire, request_id: int) -> Request:
             return remote_control.stop(wire, request_id)
         case ResetRequest():
             return provisioning.reset(wire, request_id)
+        case GetLogRequest():
+            return diagnostics.log(wire, request_id)
+        case UpdateFirmwareRequest():
+            return firmware.update(wire, request_id)
         case SetChargingProfileRequest():
             return smart_charging.offered(wire, request_id)
         case ClearChargingProfileRequest():
@@ -273,6 +299,10 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return remote_control.stop_answer(outcome)
         case ResetRequest():
             return provisioning.reset_answer(outcome)
+        case GetLogRequest():
+            return diagnostics.answer(outcome)
+        case UpdateFirmwareRequest():
+            return firmware.answer(outcome)
         case SetChargingProfileRequest():
             return smart_charging.offer_answer(outcome)
         case TriggerMessageRequest():

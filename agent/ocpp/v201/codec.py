@@ -8,6 +8,7 @@ from agent.core.timebase import EARLIEST_WALL_S
 from agent.ocpp.v201.datatypes import Wire
 from agent.ocpp.wire_time import from_text
 from agent.ocppj import explain
+from agent.ocppj.errors import RpcError, RpcErrorCode
 
 T = TypeVar("T", bound=Wire)
 
@@ -48,6 +49,21 @@ def instant(value: object) -> float | None:
         return from_text(value)
     except ValueError:
         return None
+
+
+def checked_instant(name: str, text: str | None) -> float | None:
+    """Return the instant that a member of a call names, UTC seconds.
+
+    Raises:
+        RpcError: PropertyConstraintViolation, naming the member: nobody may have meant *now*.
+    """
+    if text is None:
+        return None
+    try:
+        return from_text(text)
+    except ValueError as error:
+        code = RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION
+        raise RpcError(code, f"{name}: {error}") from None
 
 
 def clock(value: object) -> float | None:

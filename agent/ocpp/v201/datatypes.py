@@ -31,6 +31,7 @@ Str255: TypeAlias = Annotated[str, Meta(max_length=255)]
 Str512: TypeAlias = Annotated[str, Meta(max_length=512)]
 Str1000: TypeAlias = Annotated[str, Meta(max_length=1000)]
 Str2500: TypeAlias = Annotated[str, Meta(max_length=2500)]
+Str800: TypeAlias = Annotated[str, Meta(max_length=800)]
 Str5500: TypeAlias = Annotated[str, Meta(max_length=5500)]
 
 # --- words -------------------------------------------------------------------------------
@@ -509,3 +510,49 @@ class CompositeSchedule(Wire, frozen=True):
     schedule_start: DateTime
     charging_rate_unit: ChargingRateUnit
     charging_schedule_period: Annotated[tuple[ChargingSchedulePeriod, ...], Meta(min_length=1)]
+
+
+FirmwareStatus: TypeAlias = Literal[
+    "Downloaded",
+    "DownloadFailed",
+    "Downloading",
+    "DownloadScheduled",
+    "DownloadPaused",
+    "Idle",
+    "InstallationFailed",
+    "Installing",
+    "Installed",
+    "InstallRebooting",
+    "InstallScheduled",
+    "InstallVerificationFailed",
+    "InvalidSignature",
+    "SignatureVerified",
+]
+UploadLogStatus: TypeAlias = Literal[
+    "BadMessage",
+    "Idle",
+    "NotSupportedOperation",
+    "PermissionDenied",
+    "Uploaded",
+    "UploadFailure",
+    "Uploading",
+    "AcceptedCanceled",
+]
+
+
+class Firmware(Wire, frozen=True):
+    """FirmwareType: an image, and who signed it how."""
+
+    location: Str512
+    retrieve_date_time: DateTime
+    install_date_time: DateTime | None = None
+    signing_certificate: Str5500 | None = None
+    signature: Str800 | None = None
+
+
+class LogParameters(Wire, frozen=True):
+    """LogParametersType: where to and of which time."""
+
+    remote_location: Str512
+    oldest_timestamp: DateTime | None = None
+    latest_timestamp: DateTime | None = None

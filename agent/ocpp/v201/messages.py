@@ -25,10 +25,13 @@ from agent.ocpp.v201.datatypes import (
     DataTransferStatus,
     DateTime,
     EvseAddress,
+    Firmware,
+    FirmwareStatus,
     GetVariableData,
     GetVariableResult,
     IdTokenInfo,
     Int,
+    LogParameters,
     MessageContent,
     MeterValue,
     OcspRequestData,
@@ -45,6 +48,7 @@ from agent.ocpp.v201.datatypes import (
     TransactionEventKind,
     TransactionInfo,
     TriggerReason,
+    UploadLogStatus,
     Wire,
     WireIdToken,
 )
@@ -505,6 +509,70 @@ class TriggerMessageResponse(Wire, frozen=True):
     status_info: StatusInfo | None = None
 
 
+# --- firmware and logs -------------------------------------------------------------------
+
+FirmwareUpdateWord: TypeAlias = Literal[
+    "Accepted", "Rejected", "AcceptedCanceled", "InvalidCertificate", "RevokedCertificate"
+]
+LogWord: TypeAlias = Literal["Accepted", "Rejected", "AcceptedCanceled"]
+
+
+class FirmwareStatusNotificationRequest(Wire, frozen=True):
+    """How far an update is; without an id only for Idle."""
+
+    status: FirmwareStatus
+    request_id: Int | None = None
+
+
+class FirmwareStatusNotificationResponse(Wire, frozen=True):
+    """Heard."""
+
+
+class LogStatusNotificationRequest(Wire, frozen=True):
+    """How far an upload is; without an id only for Idle."""
+
+    status: UploadLogStatus
+    request_id: Int | None = None
+
+
+class LogStatusNotificationResponse(Wire, frozen=True):
+    """Heard."""
+
+
+class UpdateFirmwareRequest(Wire, frozen=True):
+    """Fetch, verify and install firmware."""
+
+    request_id: Int
+    firmware: Firmware
+    retries: Int | None = None
+    retry_interval: Int | None = None
+
+
+class UpdateFirmwareResponse(Wire, frozen=True):
+    """Whether it will be done."""
+
+    status: FirmwareUpdateWord
+    status_info: StatusInfo | None = None
+
+
+class GetLogRequest(Wire, frozen=True):
+    """Send a log."""
+
+    log: LogParameters
+    log_type: Literal["DiagnosticsLog", "SecurityLog"]
+    request_id: Int
+    retries: Int | None = None
+    retry_interval: Int | None = None
+
+
+class GetLogResponse(Wire, frozen=True):
+    """Whether it will be sent, and what it is called."""
+
+    status: LogWord
+    status_info: StatusInfo | None = None
+    filename: Str255 | None = None
+
+
 # --- tables ------------------------------------------------------------------------------
 
 STATION_REQUESTS: Mapping[str, type[Wire]] = {
@@ -512,7 +580,9 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
     "BootNotification": BootNotificationRequest,
     "ClearedChargingLimit": ClearedChargingLimitRequest,
     "DataTransfer": DataTransferRequest,
+    "FirmwareStatusNotification": FirmwareStatusNotificationRequest,
     "Heartbeat": HeartbeatRequest,
+    "LogStatusNotification": LogStatusNotificationRequest,
     "MeterValues": MeterValuesRequest,
     "ReservationStatusUpdate": ReservationStatusUpdateRequest,
     "NotifyChargingLimit": NotifyChargingLimitRequest,
@@ -532,6 +602,7 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "GetLocalListVersion": GetLocalListVersionRequest,
     "GetChargingProfiles": GetChargingProfilesRequest,
     "GetCompositeSchedule": GetCompositeScheduleRequest,
+    "GetLog": GetLogRequest,
     "GetVariables": GetVariablesRequest,
     "RequestStartTransaction": RequestStartTransactionRequest,
     "RequestStopTransaction": RequestStopTransactionRequest,
@@ -541,6 +612,7 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "SetChargingProfile": SetChargingProfileRequest,
     "SetVariables": SetVariablesRequest,
     "TriggerMessage": TriggerMessageRequest,
+    "UpdateFirmware": UpdateFirmwareRequest,
 }
 """What the station understands, by action."""
 
@@ -553,11 +625,14 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "ClearedChargingLimit": ClearedChargingLimitResponse,
     "ClearChargingProfile": ClearChargingProfileResponse,
     "DataTransfer": DataTransferResponse,
+    "FirmwareStatusNotification": FirmwareStatusNotificationResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
     "GetChargingProfiles": GetChargingProfilesResponse,
     "GetCompositeSchedule": GetCompositeScheduleResponse,
+    "GetLog": GetLogResponse,
     "GetVariables": GetVariablesResponse,
     "Heartbeat": HeartbeatResponse,
+    "LogStatusNotification": LogStatusNotificationResponse,
     "MeterValues": MeterValuesResponse,
     "NotifyChargingLimit": NotifyChargingLimitResponse,
     "ReportChargingProfiles": ReportChargingProfilesResponse,
@@ -573,6 +648,7 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "StatusNotification": StatusNotificationResponse,
     "TransactionEvent": TransactionEventResponse,
     "TriggerMessage": TriggerMessageResponse,
+    "UpdateFirmware": UpdateFirmwareResponse,
 }
 """Answers of either side, by action."""
 
@@ -584,18 +660,15 @@ UNSUPPORTED = frozenset(
         "CostUpdated",
         "CustomerInformation",
         "DeleteCertificate",
-        "FirmwareStatusNotification",
         "Get15118EVCertificate",
         "GetBaseReport",
         "GetCertificateStatus",
         "GetDisplayMessages",
         "GetInstalledCertificateIds",
-        "GetLog",
         "GetMonitoringReport",
         "GetReport",
         "GetTransactionStatus",
         "InstallCertificate",
-        "LogStatusNotification",
         "NotifyCustomerInformation",
         "NotifyDisplayMessages",
         "NotifyEVChargingNeeds",
@@ -613,7 +686,6 @@ UNSUPPORTED = frozenset(
         "SignCertificate",
         "UnlockConnector",
         "UnpublishFirmware",
-        "UpdateFirmware",
     }
 )
 """Actions of OCPP 2.0.1 (appendix A.1) that no table above names."""

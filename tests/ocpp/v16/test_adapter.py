@@ -220,8 +220,11 @@ def test_a_request_is_answered_under_its_id():
     [
         ('[2,"c1","FooBar",{}]', "NotImplemented"),
         ('[2,"c1","FooBar",[]]', "NotImplemented"),
-        ('[2,"c1","GetDiagnostics",{"location":"ftp://h/"}]', "NotSupported"),
-        ('[2,"c1","UpdateFirmware",{"location":"x","retrieveDate":"x"}]', "NotSupported"),
+        ('[2,"c1","GetDiagnostics",{"location":5}]', "TypeConstraintViolation"),
+        (
+            '[2,"c1","UpdateFirmware",{"location":"x","retrieveDate":"x"}]',
+            "PropertyConstraintViolation",
+        ),
         ('[2,"c1","Reset",[1]]', "FormationViolation"),
         ('[2,"c1","Reset","Soft"]', "FormationViolation"),
         ('[2,"c1","Reset",{}]', "OccurenceConstraintViolation"),

@@ -1,0 +1,118 @@
+"""What an update is in the core: its phases, and what they mean to shell and connectors.
+
+The machine that leads through the phases is agent.core.firmware.
+"""
+
+import enum
+from typing import Final
+
+from agent.core.orders import FirmwareReported, FirmwareStatus, Step, UpdateOrder, UpdateWork
+from agent.core.values import Value
+
+
+class Phase(enum.Enum):
+    """Where an update stands; the names are on disk."""
+
+    SCHEDULED = "scheduled"
+    DOWNLOADING = "downloading"
+    RETRYING = "retrying"
+    VERIFYING = "verifying"
+    WAITING = "waiting"
+    INSTALLING = "installing"
+    ACTIVATING = "activating"
+    TRIAL = "trial"
+    CONFIRMING = "confirming"
+    ROLLING_BACK = "rolling back"
+
+
+_WORK: Final = {
+    Phase.DOWNLOADING: Step.DOWNLOAD,
+    Phase.VERIFYING: Step.VERIFY,
+    Phase.INSTALLING: Step.INSTALL,
+    Phase.ACTIVATING: Step.ACTIVATE,
+    Phase.CONFIRMING: Step.CONFIRM,
+    Phase.ROLLING_BACK: Step.ROLL_BACK,
+}
+CANCELLABLE: Final = frozenset(
+    {Phase.SCHEDULED, Phase.DOWNLOADING, Phase.RETRYING, Phase.VERIFYING, Phase.WAITING}
+)
+ACTIVATED: Final = frozenset(
+    {Phase.ACTIVATING, Phase.TRIAL, Phase.CONFIRMING, Phase.ROLLING_BACK}
+)
+"""Phases in which the slot that runs says how it went."""
+
+
+class Update(Value, frozen=True):
+    """The update that is under way; durable.
+
+    Attributes:
+        attempt: of the download from 0; later, how often this phase was begun.
+        status: last told, None before the first.
+        slot: that the image was installed into, None before that or when there is none.
+    """
+
+    serial: int
+    order: UpdateOrder
+    phase: Phase
+    attempt: int = 0
+    status: FirmwareStatus | None = None
+    slot: str | None = None
+
+
+class Check(Value, frozen=True):
+    """A request whose certificate is being looked at, before it is answered."""
+
+    rpc_id: int
+    serial: int
+    order: UpdateOrder
+
+
+class Firmware(Value, frozen=True):
+    """The slice of this block.
+
+    Attributes:
+        update: durable.
+        last: the status last told; durable.
+        serial: of the latest order; durable.
+        installer: its name, None before it was found or when the station has none.
+        slot: that runs, None when the installer has none.
+        wake_at_s: when the present phase wants to be woken, monotonic seconds.
+        reached: the CSMS was reached in this boot.
+        is_cut_off: the last dial failed for reasons of the network.
+    """
+
+    update: Update | None = None
+    last: FirmwareReported | None = None
+    serial: int = 0
+    check: Check | None = None
+    installer: str | None = None
+    slot: str | None = None
+    wake_at_s: float | None = None
+    reached: bool = False
+    is_cut_off: bool = False
+
+
+def work(state: Firmware) -> UpdateWork | None:
+    """Return what the shell should be doing now."""
+    if state.installer is None:
+        return None
+    if state.check is not None:
+        return UpdateWork(state.check.serial, Step.CHECK, state.check.order)
+    update = state.update
+    if update is None or update.phase not in _WORK:
+        return None
+    return UpdateWork(update.serial, _WORK[update.phase], update.order, update.attempt)
+
+
+def is_locking(state: Firmware, *, allows_new: bool) -> bool:
+    """Tell whether no new transaction may begin, because of an update.
+
+    Args:
+        allows_new: charging may begin while an update waits for all to end.
+    """
+    update = state.update
+    if update is None or update.phase in CANCELLABLE - {Phase.WAITING}:
+        return False
+    if update.phase is Phase.WAITING:
+        return state.wake_at_s is None and not allows_new
+    return True
