@@ -222,6 +222,7 @@ class Agent:
             project=project,
             world=SystemWorld(last.boot + 1),
             simulator=hardware.simulator,
+            ports=hardware.ports,
             logbook=Logbook(security_log),
         )
         loop = asyncio.get_running_loop()

@@ -8,10 +8,13 @@ station pays memory only for what it has.
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import structs
 
 from hal.api import EvseController, EvseListener, Meter, TokenReader
 from hal.board_file import (
@@ -36,6 +39,7 @@ from hal.registers.turned import turned
 from hal.sim.vehicle import SimRefused
 
 if TYPE_CHECKING:
+    from hal.bus.counters import PortCounters
     from hal.bus.modbus import ModbusPort
     from hal.sim.remote import Simulator
 
@@ -57,6 +61,14 @@ SIM_STATE = "simulator.json"
 
 SIM_RETRY_S = 0.5
 """Pause between two attempts to find a simulated meter."""
+
+
+class _HasCounters(Protocol):
+    """A line that counts."""
+
+    @property
+    def counters(self) -> "PortCounters | None":
+        """Return what it has seen; None when it has never been opened."""
 
 
 class _Line(Protocol):
@@ -99,6 +111,18 @@ class Hardware:
     evses: tuple[EvseHardware, ...]
     simulator: "Simulator | None"
     _lines: tuple[_Line, ...] = ()
+    _ports: Mapping[str, "_HasCounters"] = field(default_factory=dict)
+
+    def ports(self) -> dict[str, dict[str, float]]:
+        """Return what each port has seen, by its name in the board file, for people.
+
+        The figures are those of `hal.bus.counters.PortCounters`.
+        """
+        counters = {name: port.counters for name, port in self._ports.items()}
+        return {
+            name: {} if found is None else structs.asdict(found)
+            for name, found in counters.items()
+        }
 
     async def start(self) -> None:
         """Start and connect what the drivers share.
@@ -131,7 +155,7 @@ def build(board: Board, *, state_directory: Path) -> Hardware:
     """
     builder = _Builder(board, state_directory)
     evses = tuple(builder.evse(evse) for evse in board.evses)
-    return Hardware(evses, builder.simulator, tuple(builder.lines))
+    return Hardware(evses, builder.simulator, tuple(builder.lines), builder.counting)
 
 
 class _Builder:
@@ -143,6 +167,7 @@ class _Builder:
         self._board = board
         self._state_directory = state_directory
         self._ports: dict[str, ModbusPort] = {}
+        self.counting: dict[str, _HasCounters] = {}
 
     def evse(self, evse: EvseSettings) -> EvseHardware:
         return EvseHardware(
@@ -177,6 +202,7 @@ class _Builder:
         if self._board.is_served(evse):
             meter = _SimulatedMeter(self._the_simulator(), self._board, evse)
             self.lines.append(meter)
+            self.counting[evse.meter.port] = meter
             return meter
         return _modbus_meter(self._board, evse, self._port(evse.meter.port))
 
@@ -184,6 +210,7 @@ class _Builder:
         if name not in self._ports:
             self._ports[name] = _modbus_port(self._board.ports[name])
             self.lines.append(self._ports[name])
+            self.counting[name] = self._ports[name]
         return self._ports[name]
 
     def _the_simulator(self) -> "Simulator":
@@ -207,6 +234,11 @@ class _SimulatedMeter(Meter):
         self._tcp_port: int | None = None
         self._line: ModbusPort | None = None
         self._meter: Meter | None = None
+
+    @property
+    def counters(self) -> "PortCounters | None":
+        """Return what its present line has seen."""
+        return None if self._line is None else self._line.counters
 
     async def run(self, listener: EvseListener) -> None:
         """Poll and report until cancelled, from connection to connection.

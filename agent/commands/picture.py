@@ -158,6 +158,7 @@ class Status(msgspec.Struct, frozen=True):
     storage: Storage = Storage()
     clock: Clock = Clock()
     firmware: Firmware = Firmware("Idle")
+    ports: dict[str, dict[str, float]] = {}
 
 
 def picture(result: object) -> str:
@@ -173,6 +174,11 @@ def picture(result: object) -> str:
     lines = columns(list(_station(status)))
     for evse in status.evses:
         lines += ["", *_evse(evse)]
+    if status.ports:
+        lines += [
+            "",
+            *columns([(f"port {name}", _port(on)) for name, on in status.ports.items()]),
+        ]
     return "\n".join(lines)
 
 
@@ -194,6 +200,16 @@ def _station(status: Status) -> Iterator[tuple[str, str]]:
         yield "clock", "not set since power-up"
     elif status.clock.at is not None:
         yield "clock", status.clock.at
+
+
+def _port(counters: dict[str, float]) -> str:
+    """Return how a line is doing; what has never happened is left out."""
+    facts = [
+        f"{number:g} {what}" for what, number in counters.items() if number and what != "load"
+    ]
+    load = counters.get("load", 0.0)
+    facts += [f"busy {load:.0%} of the time"] if load else []
+    return ", ".join(facts) or "not used yet"
 
 
 def _csms(csms: Csms) -> str:

@@ -55,6 +55,7 @@ class Shell:
         project: Project,
         world: World,
         simulator: Simulator | None = None,
+        ports: Callable[[], dict[str, dict[str, float]]] = dict,
         logbook: Logbook | None = None,
         outlets: Callable[[Outlets], Outlets] = lambda outlets: outlets,
     ) -> None:
@@ -85,7 +86,10 @@ class Shell:
         self.control = ControlServer(
             self.kernel,
             self._requests,
-            lambda present: snapshot(present, project, world.env().now),
+            lambda present: {
+                **snapshot(present, project, world.env().now),
+                "ports": ports(),
+            },
             lambda present: clock(present, world.env().now),
             simulator,
         )

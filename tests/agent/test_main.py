@@ -288,7 +288,9 @@ def test_a_reset_restarts_it_in_place_and_the_next_boot_says_why(place):
             assert reasons == ["PowerUp", "RemoteReset"]
             assert agent.process.poll() is None
             client = await agent.client()
-            assert (await agent.call(client, "status"))["station"]["identity"] == "CP001"
+            status = await agent.call(client, "status")
+            assert status["station"]["identity"] == "CP001"
+            assert {"requests", "late", "load"} <= status["ports"]["meter-1"].keys()
             code, _ = await agent.end(signal.SIGINT)
             assert code == 0, agent.text
             # A restart is no end: systemd would wait for the process to go away.

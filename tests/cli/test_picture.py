@@ -148,3 +148,12 @@ def test_every_evse_is_shown():
 def test_what_is_no_status_is_refused(result):
     with pytest.raises(msgspec.ValidationError):
         picture(result)
+
+
+def test_a_line_shows_what_it_has_seen_and_how_busy_it_is():
+    counters = {"connects": 1, "requests": 120, "timeouts": 3, "late": 0, "load": 0.254}
+    result = changed(ports={"bus": counters, "new": dict.fromkeys(counters, 0)})
+    assert lines(result)[-2:] == [
+        "port bus  1 connects, 120 requests, 3 timeouts, busy 25% of the time",
+        "port new  not used yet",
+    ]

@@ -205,3 +205,22 @@ def test_loading_this_module_loads_no_driver():
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_every_port_tells_what_it_has_seen():
+    async def main():
+        async with running(short_directory()) as (hardware, recorders):
+            assert hardware.ports() == {"meter-1": {}}
+            await recorders[1].until(lambda now: now.readings)
+            assert hardware.ports()["meter-1"]["requests"] > 0
+
+    asyncio.run(main())
+
+
+def test_real_ports_are_counted_under_their_own_names():
+    directory = short_directory()
+    text = (
+        board_template().replace("port   = 0", 'host = "192.0.2.1"').replace("meter-1", "bus")
+    )
+    hardware = built(directory, text)
+    assert hardware.ports()["bus"] == {**hardware.ports()["bus"], "requests": 0, "load": 0.0}
