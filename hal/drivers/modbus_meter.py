@@ -4,14 +4,9 @@ A poll is good when every needed quantity is present, within its range, and the 
 registers moved as energy can move. Only a good poll is reported as a reading; any other is
 reported as failed, with its reason, and nothing of it is used. Nothing is interpolated.
 
-What an energy register may do, compared with the last accepted reading:
-
-* It never falls. A lower value is refused however often it is repeated: a meter that was
-  replaced or reset stays failed until the agent is restarted, because the difference of
-  two meters is not an energy that anybody drew.
-* It rises by no more than twice what the meter's greatest power makes possible in the time
-  since then, and one step of the register. After a gap the bound is as wide as the gap, so
-  a meter that comes back with what was drawn meanwhile is accepted.
+How an energy register may move is in `hal.registers.plausible`. A meter that was replaced or
+reset stays failed until the agent is restarted; one that comes back after a gap with what was
+drawn meanwhile is accepted.
 
 When no poll has been good for `fail_after_s`, the meter is faulty until the next good one
 (`Fault.POWER_METER_FAILURE`). The last accepted reading survives a restart of `run`.
@@ -26,9 +21,9 @@ from hal.drivers.mapped import MappedDevice
 from hal.errors import DeviceError, HalError
 from hal.registers.codec import Point
 from hal.registers.map import RegisterMap
+from hal.registers.plausible import Plausibility
 from hal.types import Fault, MeterReading, Phases
 
-_SECONDS_PER_HOUR = 3600.0
 _CONDUCTORS = ("l1", "l2", "l3")
 _USED = frozenset(
     {"power_total", "energy_import", "energy_export", "frequency"}
@@ -67,10 +62,9 @@ class ModbusMeter(Meter):
         if poll_s <= 0 or fail_after_s <= 0:
             raise ValueError(f"poll_s {poll_s} and fail_after_s {fail_after_s} must be above 0")
         self._device = MappedDevice(port, unit, register_map, names=_USED)
-        self._max_power_w = register_map.max_power_w
+        self._plausibility = Plausibility(register_map.max_power_w)
         self._poll_s, self._fail_after_s = poll_s, fail_after_s
         self._is_prepared = False
-        self._accepted: dict[str, tuple[float, float]] = {}  # energy register: value, instant
 
     async def run(self, listener: EvseListener) -> None:
         """Poll and report until cancelled; trouble is reported, never raised."""
@@ -111,9 +105,7 @@ class ModbusMeter(Meter):
         checked = {point.name: self._checked(point, values, at_s) for point in points}
         reading = _reading(checked)
         for point in points:
-            value = checked[point.name]
-            if point.is_monotonic and value is not None:
-                self._accepted[point.name] = (value, at_s)
+            self._plausibility.accept(point, checked[point.name], at_s)
         return reading
 
     def _checked(
@@ -125,32 +117,12 @@ class ModbusMeter(Meter):
             DeviceError: a needed value is absent or cannot be.
         """
         value = values.get(point.name)
-        problem = self._problem(point, value, at_s)
+        problem = self._plausibility.problem(point, value, at_s)
         if problem is None:
             return value
         if point.is_optional:
             return None
         raise DeviceError(f"{point.name} {problem}")
-
-    def _problem(self, point: Point, value: float | None, at_s: float) -> str | None:
-        """Return what is wrong with a value, None when it is plausible."""
-        if value is None:
-            return "has no value"
-        if not point.minimum <= value <= point.maximum:
-            return (
-                f"is {value:g} {point.unit}; "
-                f"plausible is {point.minimum:g} to {point.maximum:g}"
-            )
-        if point.name not in self._accepted:
-            return None
-        before, before_at_s = self._accepted[point.name]
-        if value < before:
-            return f"fell from {before} to {value} {point.unit}"
-        elapsed_h = (at_s - before_at_s) / _SECONDS_PER_HOUR
-        most = 2 * self._max_power_w * elapsed_h + point.step
-        if value - before > most:
-            return f"rose by {value - before:g} {point.unit}; possible are {most:g}"
-        return None
 
 
 def _reading(values: Mapping[str, float | None]) -> MeterReading:

@@ -16,12 +16,14 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from hal.registers import sunspec
 from hal.registers.codec import Point, encode, words_of
 from hal.registers.map import RegisterMap
+from hal.sim.pty import Pty, open_pty
 from hal.types import Value
 
 Mode = Literal["up", "down", "garbage", "slow"]
@@ -39,6 +41,9 @@ OneShot = Literal[
 ]
 
 MAX_CONNECTIONS: Final = 8
+STILL_S: Final = 0.02
+"""How long a serial line has to be still before the next byte begins a frame."""
+
 MAX_FAULTS: Final = 256
 GARBAGE: Final = bytes.fromhex("deadbeef00ff55aa")
 
@@ -50,6 +55,7 @@ _WRITE_SEVERAL: Final = 16
 _BIT_VALUES: Final = {0: 0, 0xFF00: 1}  # Modbus application protocol v1.1b3, section 6.5
 _REGISTERS: Final = 0x10000
 _MAX_COUNT: Final = 125
+_MAX_FRAME: Final = 256
 _FRAME_SIZES: Final = range(2, 255)  # the unit and 1 to 253 bytes
 _EXCEPTIONS: Final[dict[OneShot | None, int]] = {"illegal_address": 2, "busy": 6}
 _MODE_FAULTS: Final[dict[Mode, OneShot]] = {
@@ -116,6 +122,8 @@ class ModbusDeviceServer:
         self._faults: deque[OneShot] = deque()
         self._held = b""
         self._server: asyncio.Server | None = None
+        self._pty: Pty | None = None
+        self._line_task: asyncio.Task[None] | None = None
         self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -126,8 +134,28 @@ class ModbusDeviceServer:
         """
         self._server = await asyncio.start_server(self._serve, host, port)
 
+    async def start_pty(self) -> str:
+        """Serve a pseudo terminal instead of a port, and return its path.
+
+        The framing should be "rtu". Noise is dropped until the line has been still.
+
+        Raises:
+            OSError: there is no terminal left.
+        """
+        line = await open_pty()
+        self._pty = line
+        self._line_task = asyncio.create_task(self._serve_line(line.reader, line.writer))
+        return line.path
+
     async def stop(self) -> None:
         """Close the port and every connection; harmless when not started."""
+        if self._line_task is not None:
+            self._line_task.cancel()
+            await asyncio.wait([self._line_task])
+            self._line_task = None
+        if self._pty is not None:
+            self._pty.close()
+            self._pty = None
         if self._server is None:
             return
         self._server.close()
@@ -266,6 +294,16 @@ class ModbusDeviceServer:
             self._serving.discard(task)
             writer.close()
 
+    async def _serve_line(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            frame = await _receive_rtu(reader)
+            if frame is None:
+                await _still(reader)
+            elif frame.unit == self._unit:
+                await self._respond(frame, writer)
+
     async def _respond(self, frame: _Frame, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether the connection stays."""
         fault = self._faults.popleft() if self._faults else _MODE_FAULTS.get(self.mode)
@@ -381,6 +419,14 @@ async def _receive_rtu(reader: asyncio.StreamReader) -> _Frame | None:
     if _crc(data[:-2]) != data[-2:]:
         return None
     return _Frame(0, data[0], data[1:-2])
+
+
+async def _still(reader: asyncio.StreamReader) -> None:
+    """Drop what comes until nothing has come for `STILL_S`."""
+    with suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(STILL_S):
+                await reader.read(_MAX_FRAME)
 
 
 def _pack_tcp(frame: _Frame) -> bytes:

@@ -1,0 +1,328 @@
+"""Bring up hardware without the agent: check files, find, read and simulate devices.
+
+MAP is a file, or the name of a shipped register map such as eastron-sdm630. The agent must
+not be running on the same serial line: one process owns a port.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from agent.commands.invocation import (
+    CONFIGURATION,
+    DONE,
+    FAILED,
+    UsageError,
+    columns,
+    printable,
+    whole_number,
+)
+from hal.errors import HalError
+from hal.files import FileProblems
+from hal.tools import scanning
+from hal.tools.checking import checked, summary
+from hal.tools.line import MODBUS_PORT, Line, known_maps, named_map
+from hal.tools.looking import Look, Looker, Row
+from hal.tools.simulating import simulated
+
+_ACTIONS: Final = {
+    "check": "report every mistake in register maps and board files, offline",
+    "scan": "find devices on a line: rates, parities, units, and which map fits",
+    "probe": "read a device once by a map",
+    "watch": "read a device again and again, with marks on what cannot be",
+    "simulate": "serve a map on a TCP port or a pseudo terminal",
+}
+_CLEAR: Final = "\x1b[H\x1b[J"
+_unit = whole_number(1, 255)
+_tcp = whole_number(0, 65_535)
+
+
+def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    """Add the subcommands."""
+    subparsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = {
+        name: subparsers.add_parser(
+            name, help=text, description=text, parents=[common], allow_abbrev=False
+        )
+        for name, text in _ACTIONS.items()
+    }
+    actions["check"].add_argument("files", nargs="+", type=Path, metavar="FILE")
+    for name in ("probe", "watch", "simulate"):
+        actions[name].add_argument("map", metavar="MAP", help="a file or a map's name")
+    for name in ("scan", "probe", "watch"):
+        _declare_line(actions[name])
+    for name in ("probe", "watch", "simulate"):
+        actions[name].add_argument("--unit", type=_unit, help="unit id (default: the map's)")
+    for name in ("probe", "watch"):
+        actions[name].add_argument(
+            "--baud", type=int, help="bits per second (default: the map's)"
+        )
+        actions[name].add_argument(
+            "--parity", choices=("N", "E", "O"), help="default: the map's"
+        )
+    _declare_scan(actions["scan"])
+    watch = actions["watch"]
+    watch.add_argument("--every", type=float, default=1.0, metavar="S", help="default: 1 s")
+    watch.add_argument(
+        "--count", type=int, metavar="N", help="end after so many (default: never)"
+    )
+    simulate = actions["simulate"]
+    simulate.add_argument(
+        "--tcp", type=_tcp, metavar="PORT", help="of 127.0.0.1; 0: any free one"
+    )
+    simulate.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="POINT=VALUE",
+        help="keep a point at a value, in V, A, W, Wh, Hz or C; may be repeated",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Do what the subcommand says.
+
+    Raises:
+        UsageError: the command line cannot be meant like this.
+        FileProblems: the map cannot be used.
+    """
+    match args.action:
+        case "check":
+            return _check(args.files)
+        case "scan":
+            return _run(_scan(args))
+        case "probe":
+            return _run(_probe(args))
+        case "watch":
+            return _run(_watch(args))
+        case _:
+            return _run(_simulate(args))
+
+
+def _declare_line(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", metavar="PATH", help="serial line, e.g. /dev/ttyUSB0")
+    where.add_argument("--tcp", metavar="HOST[:PORT]", help="Modbus TCP, port 502 by default")
+    parser.add_argument("--stopbits", type=int, choices=(1, 2))
+    parser.add_argument(
+        "--framing",
+        choices=("tcp", "rtu", "ascii"),
+        help="rtu over TCP for gateways, ascii on serial lines (default: tcp, rtu)",
+    )
+
+
+def _declare_scan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--units", type=_span, default=range(1, 17), metavar="FIRST-LAST", help="default: 1-16"
+    )
+    parser.add_argument(
+        "--bauds",
+        type=_numbers,
+        default=scanning.BAUDRATES,
+        metavar="N,N,…",
+        help=f"default: {','.join(map(str, scanning.BAUDRATES))}",
+    )
+    parser.add_argument("--parities", default="NEO", help="default: NEO")
+    parser.add_argument(
+        "--timeout", type=float, default=0.2, metavar="S", help="per unit (default: 0.2 s)"
+    )
+
+
+def _span(text: str) -> range:
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no span, such as 1-16")
+    found = range(int(first), int(last or first) + 1)
+    if not found or found[0] < 1 or found[-1] > 255:  # noqa: PLR2004 - a unit is a byte
+        raise argparse.ArgumentTypeError(f"{text!r}: units are 1 to 255")
+    return found
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(one) for one in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} are no numbers, such as 9600,19200"
+        ) from None
+
+
+def _check(files: Sequence[Path]) -> int:
+    mistakes = 0
+    for path in files:
+        try:
+            print(printable(checked(path)))
+        except FileProblems as found:
+            mistakes += len(found.problems)
+            print("\n".join(printable(str(problem)) for problem in found.problems))
+    if mistakes:
+        print(f"{mistakes} {'mistake' if mistakes == 1 else 'mistakes'}", file=sys.stderr)
+        return CONFIGURATION
+    return DONE
+
+
+def _run(tool: Coroutine[Any, Any, int]) -> int:
+    """Run a tool; what goes wrong on the line is one sentence and exit code 1."""
+    try:
+        return asyncio.run(tool)
+    except HalError as error:
+        if isinstance(error, FileProblems):
+            raise
+        print(printable(str(error)), file=sys.stderr)
+        return FAILED
+
+
+def _line(args: argparse.Namespace) -> Line:
+    unit, baud, parity = (getattr(args, name, None) for name in ("unit", "baud", "parity"))
+    if args.port is not None:
+        return Line(
+            path=args.port,
+            baudrate=baud,
+            parity=parity,
+            stopbits=args.stopbits,
+            framing=args.framing,
+            unit=unit,
+        )
+    host, _, port = args.tcp.rpartition(":") if ":" in args.tcp else (args.tcp, "", "")
+    if port and not port.isdecimal():
+        raise UsageError(f"pilotwire hal: {args.tcp!r} is no HOST or HOST:PORT")
+    number = int(port) if port else MODBUS_PORT
+    return Line(host=host, port=number, framing=args.framing, unit=unit)
+
+
+async def _probe(args: argparse.Namespace) -> int:
+    register_map, line = named_map(args.map), _line(args)
+    print(printable(summary(register_map)))
+    async with line.opened(register_map) as port:
+        looker = Looker(port, line.unit_of(register_map), register_map)
+        for name, content in (await looker.identity()).items():
+            print(printable(f"{name.replace('_', ' ')}: {content}"))
+        look = await looker.look()
+    print(table(look))
+    print(f"verified: {' '.join(register_map.verified.split())}")
+    return DONE if look.is_plausible else FAILED
+
+
+async def _watch(args: argparse.Namespace) -> int:
+    if args.every <= 0:
+        raise UsageError("pilotwire hal watch: --every must be more than 0")
+    register_map, line = named_map(args.map), _line(args)
+    seen = 0
+    is_terminal = sys.stdout.isatty()
+    async with line.opened(register_map) as port:
+        looker = Looker(port, line.unit_of(register_map), register_map)
+        is_found = False
+        with suppress(asyncio.CancelledError):
+            while args.count is None or seen < args.count:
+                try:
+                    if not is_found:
+                        await looker.identity()
+                        is_found = True
+                    text = table(await looker.look())
+                except HalError as error:
+                    text = f"no reading: {error}"
+                counters = port.counters
+                foot = f"{counters.requests} requests, {counters.timeouts} without an answer"
+                print(f"{_CLEAR if is_terminal else ''}{text}\n{foot}", flush=True)
+                seen += 1
+                if seen != args.count:
+                    await asyncio.sleep(args.every)
+    return DONE
+
+
+async def _scan(args: argparse.Namespace) -> int:
+    line = _line(args)
+    ways = scanning.settings(line, args.bauds, args.parities, args.units)
+    if not ways:
+        raise UsageError("pilotwire hal scan: there is nothing to try")
+    bar = _bar(len(ways))
+    found = 0
+    async for way, one in scanning.scan(line, ways, known_maps(), timeout_s=args.timeout):
+        bar.update(1)
+        if one is not None:
+            found += 1
+            bar.write(_found(line, way, one))
+    bar.close()
+    if not found:
+        print("nothing answers; are A and B swapped?", file=sys.stderr)
+    return DONE if found else FAILED
+
+
+def _found(line: Line, way: scanning.Setting, found: scanning.Found) -> str:
+    where = line.host or f"{way.baudrate} baud, parity {way.parity}"
+    fits = ", ".join(f"{name} ({points} points)" for name, points in found.fits)
+    return printable(f"{where}, unit {way.unit}: {fits or 'answers, but no map fits'}")
+
+
+class _NoBar:
+    """What stands in for the progress bar where tqdm is not installed."""
+
+    def update(self, _: float) -> None:
+        """Show nothing."""
+
+    def write(self, text: str) -> None:
+        """Print a line."""
+        print(text, flush=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def _bar(total: int) -> Any:
+    """Return a progress bar on stderr, or what stands in for it."""
+    if not sys.stderr.isatty():
+        return _NoBar()
+    try:
+        from tqdm import tqdm  # noqa: PLC0415 - only this command shows progress
+    except ImportError:
+        return _NoBar()
+    return tqdm(total=total, unit="way", leave=False)
+
+
+async def _simulate(args: argparse.Namespace) -> int:
+    register_map = named_map(args.map)
+    unit = args.unit or register_map.serial.unit
+    fixed = dict(_fixed(one) for one in args.set)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        async with simulated(register_map, unit=unit, tcp_port=args.tcp, fixed=fixed) as (
+            _,
+            where,
+        ):
+            print(printable(f"{register_map.id} as unit {unit} on {where}"), flush=True)
+            await ended.wait()
+    except ValueError as error:
+        raise UsageError(f"pilotwire hal simulate: {error}") from error
+    except OSError as error:
+        print(f"cannot listen: {error.strerror}", file=sys.stderr)
+        return FAILED
+    return DONE
+
+
+def _fixed(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise UsageError(f"pilotwire hal simulate: {text!r} is no POINT=VALUE") from None
+
+
+def table(look: Look) -> str:
+    """Return a look as aligned lines: point, value, and a mark."""
+    return "\n".join(columns([(row.name, _shown(row)) for row in look.rows]))
+
+
+def _shown(row: Row) -> str:
+    value = "-" if row.value is None else f"{row.value:.12g} {row.unit}".rstrip()
+    if row.meaning:
+        value = f"{value} {row.meaning}"
+    if not row.doubt:
+        return f"{value:<24} ok"
+    return f"{value:<24} {'!!' if row.is_needed else '? '} {row.doubt}"

@@ -1,0 +1,84 @@
+"""The line that a tool talks on, and the map that it talks by, as a command line names them."""
+
+from pathlib import Path
+from typing import Literal
+
+from hal.board_file import map_directories
+from hal.bus.modbus import ModbusPort, SerialPort, TcpPort
+from hal.files import FileProblems, Problem
+from hal.registers.map import RegisterMap, load_map
+from hal.types import Value
+
+MODBUS_PORT = 502
+
+
+class Line(Value, frozen=True):
+    """Where a device is.
+
+    Attributes:
+        path: of a serial line; empty for TCP.
+        host, port: of a TCP peer; an empty host for a serial line.
+        baudrate, parity, stopbits: of the serial line; None as the map has them.
+        framing: "tcp" for Modbus TCP; "rtu" and "ascii" are serial frames, over either.
+        unit: None as the map has it.
+    """
+
+    path: str = ""
+    host: str = ""
+    port: int = MODBUS_PORT
+    baudrate: int | None = None
+    parity: Literal["N", "E", "O"] | None = None
+    stopbits: Literal[1, 2] | None = None
+    framing: Literal["tcp", "rtu", "ascii"] | None = None
+    unit: int | None = None
+
+    def opened(self, register_map: RegisterMap) -> ModbusPort:
+        """Return a port on this line; the map says what the line does not.
+
+        Raises:
+            BoardError: pyserial is not installed.
+        """
+        if self.host:
+            framing: Literal["tcp", "rtu"] = "rtu" if self.framing == "rtu" else "tcp"
+            return TcpPort(self.host, self.port, framing=framing)
+        serial = register_map.serial
+        return SerialPort(
+            self.path,
+            baudrate=self.baudrate or serial.baudrate,
+            parity=self.parity or serial.parity,
+            stopbits=self.stopbits or serial.stopbits,
+            framing="ascii" if self.framing == "ascii" else "rtu",
+        )
+
+    def unit_of(self, register_map: RegisterMap) -> int:
+        """Return the unit id of a device on this line."""
+        return self.unit or register_map.serial.unit
+
+
+def named_map(name: str) -> RegisterMap:
+    """Return the map in a file, or the shipped or installed one of this name.
+
+    Raises:
+        FileProblems: there is none, or it has mistakes.
+    """
+    directories = map_directories(Path("board.toml"))
+    paths = [Path(name), *(directory / f"{name}.toml" for directory in directories)]
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        searched = ", ".join(str(directory) for directory in directories)
+        text = f"there is no such file, and no {name}.toml in {searched}"
+        raise FileProblems([Problem(name, 1, text)])
+    return load_map(found)
+
+
+def known_maps() -> dict[str, RegisterMap]:
+    """Return every map that can be named, by name; those with mistakes are left out."""
+    maps: dict[str, RegisterMap] = {}
+    for directory in map_directories(Path("board.toml")):
+        for path in sorted(directory.glob("[!_]*.toml")):
+            if path.stem not in maps:
+                try:
+                    maps[path.stem] = load_map(path)
+                except FileProblems:
+                    continue
+    return maps

@@ -1,0 +1,227 @@
+"""`pilotwire hal` as a technician uses it, against a simulated device in another process."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.cli import main
+from agent.commands import hal
+
+ROOT = Path(__file__).parents[2]
+MAPS = ROOT / "config/registers"
+
+
+@contextmanager
+def simulator(*options: str) -> Iterator[str]:
+    """Run `pilotwire hal simulate` around a block; yield where the device is."""
+    command = [sys.executable, "-m", "agent", "hal", "simulate", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            line = process.stdout.readline()
+            yield re.fullmatch(r".* as unit \d+ on (\S+)\n", line)[1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def em340() -> Iterator[str]:
+    with simulator("carlo-gavazzi-em340", "--tcp", "0", "--unit", "3") as where:
+        yield where
+
+
+@pytest.fixture(scope="module")
+def iem3000() -> Iterator[str]:
+    with simulator(
+        "schneider-iem3000", "--set", "voltage_l2=400", "--set", "frequency=10"
+    ) as path:
+        yield path
+
+
+# --- check ---
+
+
+def test_check_says_what_a_map_describes_and_how_many_reads_a_poll_takes(capsys):
+    files = [str(MAPS / "eastron-sdm630.toml"), str(MAPS / "_template-evse.toml")]
+    assert main(["hal", "check", *files, str(ROOT / "config/boards/sim.toml")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(": Eastron SDM630 Modbus V2, 16 points in 1 read of 76 words")
+    assert lines[1].endswith("offers 0|6..32 A, falls back after 15 s")
+    assert lines[2].endswith(": 1 EVSE, 1 ports, maps: eastron-sdm630")
+
+
+def test_check_reports_every_mistake_with_its_line(tmp_path, capsys):
+    path = tmp_path / "map.toml"
+    text = (MAPS / "eastron-sdm630.toml").read_text()
+    path.write_text(text.replace("voltage_l1 ", "voltage_x1 ").replace('"kWh"', '"kW"'))
+    assert main(["hal", "check", str(path), str(tmp_path / "none.toml")]) == 78
+    out, err = capsys.readouterr()
+    assert re.search(r"map.toml:\d+: unknown point 'voltage_x1'; allowed: voltage_l1", out)
+    assert re.search(r"map.toml:\d+: energy_import cannot be in 'kW'; allowed: 'Wh'", out)
+    assert re.search(r"none.toml:1: the file cannot be read", out)
+    assert err.endswith("mistakes\n")
+
+
+def test_a_controller_without_a_watchdog_is_said_to_keep_offering(tmp_path, capsys):
+    path = tmp_path / "map.toml"
+    text = (MAPS / "_template-evse.toml").read_text()
+    start, end = text.index("[watchdog]"), text.index("[startup]")
+    path.write_text(text[:start] + text[end:])
+    assert main(["hal", "check", str(path)]) == 0
+    assert "keeps offering when nobody talks to it" in capsys.readouterr().out
+
+
+# --- probe ---
+
+
+def test_probe_shows_a_device_and_who_it_is(em340, capsys):
+    assert main(["hal", "probe", "carlo-gavazzi-em340", "--tcp", em340, "--unit", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "serial number: BN1234567890A" in out
+    assert re.search(r"^voltage_l1 +230 V +ok$", out, re.MULTILINE)
+    assert re.search(r"^energy_import +10\d+ Wh +ok$", out, re.MULTILINE)
+    assert "verified: Addresses and scales" in out
+
+
+def test_probe_marks_what_cannot_be_and_ends_with_1(iem3000, capsys):
+    assert main(["hal", "probe", "schneider-iem3000", "--port", iem3000]) == 1
+    out = capsys.readouterr().out
+    assert re.search(
+        r"^voltage_l2 +400 V +!! is 400 V; plausible is 0 to 300$", out, re.MULTILINE
+    )
+    assert re.search(
+        r"^frequency +10 Hz +\? +is 10 Hz; plausible is 45 to 65$", out, re.MULTILINE
+    )
+
+
+def test_probe_of_a_unit_that_is_not_there_says_so(em340, capsys):
+    assert main(["hal", "probe", "carlo-gavazzi-em340", "--tcp", em340, "--unit", "9"]) == 1
+    assert "unit 9, function 4" in capsys.readouterr().err
+
+
+def test_probe_without_such_a_map_names_where_it_looked(capsys):
+    assert main(["hal", "probe", "no-such-meter", "--port", "/dev/null"]) == 78
+    assert "no no-such-meter.toml in " in capsys.readouterr().err
+
+
+# --- watch ---
+
+
+def test_watch_shows_a_register_that_rises(em340, capsys):
+    command = ["hal", "watch", "carlo-gavazzi-em340", "--tcp", em340, "--unit", "3"]
+    assert main([*command, "--every", "0.1", "--count", "3"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("energy_import") == 3
+    assert out.count("0 without an answer") == 3
+
+
+def test_watch_goes_on_when_a_reading_fails(em340, capsys, tmp_path):
+    path = tmp_path / "map.toml"
+    text = (MAPS / "carlo-gavazzi-em340.toml").read_text()
+    path.write_text(text.replace("timeout_s", "#").replace("gap_s = 0.05", "timeout_s = 0.05"))
+    command = ["hal", "watch", str(path), "--tcp", em340, "--unit", "9"]
+    assert main([*command, "--every", "0.01", "--count", "2"]) == 0
+    assert capsys.readouterr().out.count("no reading: ") == 2
+
+
+def test_watch_needs_time_between_two_looks(capsys):
+    assert main(["hal", "watch", "abb-b23", "--tcp", "127.0.0.1", "--every", "0"]) == 2
+    assert "--every must be more than 0" in capsys.readouterr().err
+
+
+# --- scan ---
+
+
+def test_scan_finds_the_unit_and_the_map_that_fits_best(em340, capsys):
+    assert main(["hal", "scan", "--tcp", em340, "--units", "2-3", "--timeout", "0.1"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("127.0.0.1, unit 3: carlo-gavazzi-em340 (14 points), ")
+
+
+def test_scan_of_a_serial_line_tries_rates_and_parities(iem3000, capsys):
+    options = ["--units", "1", "--bauds", "19200", "--parities", "NE", "--timeout", "0.1"]
+    assert main(["hal", "scan", "--port", iem3000, *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "19200 baud, parity N, unit 1: answers, but no map fits"
+    assert len(lines) == 2  # a pseudo terminal has neither rate nor parity
+
+
+def test_scan_that_finds_nothing_ends_with_1(em340, capsys):
+    assert main(["hal", "scan", "--tcp", em340, "--units", "7", "--timeout", "0.05"]) == 1
+    assert "nothing answers; are A and B swapped?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--units", "0-3"], "units are 1 to 255"),
+        (["--units", "3-1"], "units are 1 to 255"),
+        (["--units", "all"], "is no span, such as 1-16"),
+        (["--bauds", "fast"], "are no numbers"),
+        (["--parities", "X"], "there is nothing to try"),
+    ],
+)
+def test_scan_refuses_what_cannot_be_meant(options, says, capsys):
+    assert main(["hal", "scan", "--port", "/dev/null", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_scan_of_a_line_that_is_not_there_says_so(capsys):
+    assert main(["hal", "scan", "--port", "/dev/no-such-line"]) == 1
+    assert "/dev/no-such-line: cannot be opened" in capsys.readouterr().err
+
+
+# --- simulate ---
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--set", "volts=3"], "no point 'volts'; allowed: apparent_total"),
+        (["--set", "frequency"], "'frequency' is no POINT=VALUE"),
+        (["--set", "frequency=1e300"], "cannot carry"),
+    ],
+)
+def test_simulate_refuses_what_a_device_cannot_show(options, says, capsys):
+    assert main(["hal", "simulate", "abb-b23", "--tcp", "0", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_simulate_says_when_its_port_is_taken(em340, capsys):
+    port = em340.rpartition(":")[2]
+    assert main(["hal", "simulate", "abb-b23", "--tcp", port]) == 1
+    assert "cannot listen: " in capsys.readouterr().err
+
+
+def test_an_address_that_is_none_is_refused(capsys):
+    assert main(["hal", "probe", "abb-b23", "--tcp", "host:port"]) == 2
+    assert "'host:port' is no HOST or HOST:PORT" in capsys.readouterr().err
+
+
+def test_a_simulated_line_survives_noise_and_users_that_come_and_go(iem3000, capsys):
+    descriptor = os.open(iem3000, os.O_RDWR | os.O_NOCTTY)
+    os.write(descriptor, b"\xff\x00\x13 this is no frame \xaa\x55")
+    os.close(descriptor)
+    command = ["hal", "watch", "schneider-iem3000", "--port", iem3000]
+    assert main([*command, "--every", "0.01", "--count", "3"]) == 0
+    assert capsys.readouterr().out.count("voltage_l1") >= 2
+
+
+# --- progress ---
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch):
+    assert type(hal._bar(3)).__name__ == "_NoBar"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = hal._bar(3)
+    assert (type(bar).__name__, bar.total) == ("tqdm", 3)
+    bar.close()
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert type(hal._bar(3)).__name__ == "_NoBar"
