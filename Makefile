@@ -8,7 +8,7 @@ JSON   ?=
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: run test check format lint types architecture cover bench soak powercut clean
+.PHONY: run test check format lint types architecture cover bench fuzz soak powercut clean
 
 ## run: install, and show one charging session on the simulated board (ONCE=1, OCPP=1.6|2.0.1)
 run: $(STAMP)
@@ -43,6 +43,10 @@ cover: $(DEV)
 ## bench: ratios against named peers, measured in the same run (JSON=file writes them)
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks $(if $(JSON),--json $(JSON))
+
+## fuzz: new random frames in every state, many of them (EXAMPLES per state: tests/conftest.py)
+fuzz: $(DEV)
+	$(BIN)/pytest -q -n auto --hypothesis-profile=fuzz tests/fuzz
 
 ## powercut: kill the real process in real sessions (ROUNDS=50), cut every scenario (CUTS=400)
 powercut: $(DEV)
