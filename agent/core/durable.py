@@ -120,6 +120,7 @@ def rows(station: Station) -> Rows:
         for evse_id, evse in station.evses.items()
         if (session := durable(evse.session)) is not None
     }
+    sessions |= {str(evse_id): session for evse_id, session in station.lost.items()}
     boot = BootRow(
         boot=station.timebase.boot,
         intended=station.provisioning.intended,
@@ -178,6 +179,7 @@ def is_untouched(before: Station, after: Station) -> bool:
         before.outbox is after.outbox
         and before.settings is after.settings
         and before.authorization is after.authorization
+        and before.lost is after.lost
         and before.local_list is after.local_list
         and before.availability is after.availability
         and before.reservations is after.reservations
@@ -232,6 +234,11 @@ def restored(
         spec.evse_id: Evse(spec, session=sessions.get(str(spec.evse_id), Idle()))
         for spec in specs
     }
+    lost = {
+        int(key): item
+        for key, item in sessions.items()
+        if key.isdecimal() and int(key) not in evses
+    }
     boot, kept = boot_row(stored), slice_of("availability").get("state", AvailabilityRow())
     queued, update = tuple(entries), slice_of("firmware").get("state", FirmwareRow())
     settings = Settings(
@@ -244,6 +251,7 @@ def restored(
         specs=specs,
         connection=Connection(profiles),
         evses=evses,
+        lost=lost,
         site=site,
         outside=bounds.restored(slice_of("limit")),
         settings=settings,

@@ -125,6 +125,22 @@ def durable(session: Session) -> DurableSession | None:
             return None
 
 
+def abandoned(
+    evse: Evse, session: DurableSession, cause: BootReason, context: Context
+) -> Turn[None]:
+    """End a transaction whose EVSE the board no longer has.
+
+    Nothing will ever be heard of its meter again: the register that was written down last is
+    billed.
+
+    Args:
+        evse: stands for the one that is gone; its inputs are empty.
+    """
+    if not isinstance(session, Ending):
+        session = _lost(session.transaction, _cut_reason(cause), context)
+    return Turn(None, (records.ended(evse, session, context.settings, stays=False),))
+
+
 # --- without a transaction ---
 
 
@@ -343,13 +359,18 @@ def _interrupted(
     transaction: Transaction, cause: BootReason, context: Context
 ) -> Resuming | Ending:
     """Decide about a transaction that was open at the stop (1.6 4.6, 2.0.1 3.11)."""
-    reason = StopReason.POWER_LOSS if cause is BootReason.POWER_UP else StopReason.REBOOT
+    reason = _cut_reason(cause)
     # Energy flowed at least until the register was written down for the last time.
     state = ChargingState.EV_CONNECTED
     transaction = records.clocked(transaction, state, transaction.last_at)
     if context.settings.flag(variables.RESUME_AFTER_POWER_LOSS):
         return Resuming(transaction, since=context.now, reason=reason)
     return _lost(transaction, reason, context)
+
+
+def _cut_reason(cause: BootReason) -> StopReason:
+    """Return why a transaction ends that was open when the station stopped."""
+    return StopReason.POWER_LOSS if cause is BootReason.POWER_UP else StopReason.REBOOT
 
 
 def _lost(transaction: Transaction, reason: StopReason, context: Context) -> Ending:

@@ -70,7 +70,7 @@ from agent.core.reservation import Reservations
 from agent.core.security import Security
 from agent.core.smart_charging import block as smart_charging
 from agent.core.smart_charging.state import SmartCharging
-from agent.core.states import Evse
+from agent.core.states import DurableSession, Evse
 from agent.core.supply import Division, Rules
 from agent.core.targets import Targets, evse_target
 from agent.core.timebase import Timebase
@@ -111,6 +111,7 @@ class Station(Value, frozen=True):
     Attributes:
         specs: EVSEs of the board, by id from 1.
         site: the grid connection that they share.
+        lost: sessions of EVSEs that the board had at the last boot and no longer has.
         storage_ok: the last commit reached the disk.
     """
 
@@ -134,6 +135,7 @@ class Station(Value, frozen=True):
     security: Security = Security()
     outside: Outside = Outside()
     division: Division = Division()
+    lost: Mapping[int, DurableSession] = {}
     storage_ok: bool = True
 
     @property
@@ -352,6 +354,11 @@ def _routed(
         station = replace(station, outbox=delivered.state)
         context = _context(station, env)
     taken(delivered)
+    if isinstance(event, PowerUp):
+        for evse_id, left in station.lost.items():
+            gone = Evse(EvseSpec(evse_id, left.transaction.connector_id, 0.0, 3))
+            taken(session.abandoned(gone, left, event.cause, context))
+        station = replace(station, lost={})
     for evse_id, evse in station.evses.items():
         state = taken(session.step(evse, event, context))
         if state is not evse.session:

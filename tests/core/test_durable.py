@@ -203,14 +203,23 @@ def test_a_setting_of_another_release_is_left_out_and_kept(name: str, text: str)
     assert durable.changed(after, after) == []
 
 
-def test_slices_and_evses_that_nobody_knows_are_ignored() -> None:
+def test_slices_that_nobody_knows_are_ignored_and_no_evse_is_invented() -> None:
     rows = stored(lived().station)
-    rows["reservation"] = {"1": b"{}"}
-    rows["session"]["9"] = rows["session"]["1"]
+    rows["garden"] = {"1": b"{}"}
     rows["session"]["first"] = rows["session"]["1"]
     back = restored(rows, 1)
     assert list(back.evses) == [1]
     assert isinstance(back.evses[1].session, Active)
+    assert not back.lost
+
+
+def test_the_session_of_an_evse_that_is_gone_is_kept_until_it_has_ended() -> None:
+    rows = stored(lived().station)
+    rows["session"] = {"2": rows["session"]["1"]}
+    back = restored(rows, 1)
+    assert back.evses[1].session == Idle()
+    assert isinstance(back.lost[2], Active)
+    assert stored(back)["session"] == rows["session"]
 
 
 def test_the_station_computes_some_settings_itself() -> None:

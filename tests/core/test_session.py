@@ -66,6 +66,12 @@ def charging(**settings: str) -> Bench:
     return bench
 
 
+def charging_second() -> Bench:
+    bench = Bench(2).ready(2)
+    bench.charge(2)
+    return bench
+
+
 def transaction(bench: Bench) -> Transaction:
     found = bench.station.evses[1].transaction
     assert found is not None
@@ -859,6 +865,36 @@ def test_a_reset_does_not_wait_for_a_vehicle_that_may_return() -> None:
     session = bench.session()
     assert isinstance(session, Ending)
     assert session.reason is StopReason.IMMEDIATE_RESET
+
+
+@pytest.mark.parametrize("cause", [BootReason.POWER_UP, BootReason.WATCHDOG])
+def test_a_transaction_of_an_evse_that_is_gone_ends_at_the_next_start(
+    cause: BootReason,
+) -> None:
+    bench = charging_second()
+    bench.wait(59.0)
+    bench.meter(1700.0, evse_id=2)
+    bench.wait(2.0)
+    bench.specs = bench.specs[:1]
+    bench.power_cut(cause)
+    [ended] = bench.told_records(TransactionEnded)
+    is_cut = cause is BootReason.POWER_UP
+    assert ended.stop_reason is (StopReason.POWER_LOSS if is_cut else StopReason.REBOOT)
+    assert (ended.evse_id, ended.meter_stop_wh) == (2, 1700.0)
+    assert ended.at.boot == 1
+    bench.power_cut()
+    assert len(bench.told_records(TransactionEnded)) == 1
+
+
+def test_one_that_was_about_to_end_there_keeps_its_reason() -> None:
+    bench = charging_second()
+    bench.tap(evse_id=2)
+    assert isinstance(bench.session(2), Ending)
+    bench.specs = bench.specs[:1]
+    bench.power_cut()
+    [ended] = bench.told_records(TransactionEnded)
+    assert ended.stop_reason is StopReason.LOCAL
+    assert ended.id_token == TAG
 
 
 def test_only_what_holds_a_transaction_is_durable() -> None:

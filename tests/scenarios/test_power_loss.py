@@ -104,6 +104,33 @@ def test_an_orderly_stop_of_the_agent_is_no_power_loss_for_the_next_driver(
     assert [bill.id_token for bill in lab.bills] == [TAG, OTHER_TAG]
 
 
+def test_a_transaction_ends_whose_evse_the_board_no_longer_has(version: str) -> None:
+    async def with_two(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        await lab.charging(2)
+        await asyncio.sleep(200)
+        await lab.cut()
+
+    async def with_one(lab: Lab) -> None:
+        await lab.start()
+        await lab.delivered()
+        assert not lab.station.lost
+        await lab.stop()
+        await lab.start()
+        await lab.delivered()
+
+    lab = Lab(version, evses=2, settings=RESUME)
+    run(lab, with_two, goes_on=True)
+    lab.specs = lab.specs[:1]
+    run(lab, with_one)
+    [bill] = lab.bills
+    assert bill.complete
+    assert bill.reason == "PowerLoss"
+    # Its meter is gone: what was written down last, at most a minute before the cut, is billed.
+    assert bill.energy_wh == pytest.approx(lab.flowed_wh, abs=22080 / 60)
+
+
 @pytest.mark.parametrize("settings", [{}, RESUME], ids=["ends", "resumes"])
 def test_a_machine_whose_clock_begins_anew_with_every_boot_loses_nothing(
     version: str, settings: dict[str, object]
