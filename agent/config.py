@@ -13,8 +13,6 @@ What a setting is called and may hold is not known here: the caller brings a fun
 judges a name and a value, and another one that reads the board file.
 """
 
-import base64
-import binascii
 import math
 import os
 import re
@@ -27,15 +25,14 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from agent import pem
 from agent.config_limits import ExternalLimits
+from agent.custom_keys import MOST_KEYS, CustomKey, key_doubles, key_mistakes
 from hal import schema
 from hal.files import FileProblems, Problem, TomlFile, read
 
 MAX_SECRET_BYTES = 16_384
 """Longest password or key; an RSA key of 8192 bits in PEM has 6.4 kB."""
-
-MAX_CERTIFICATES_BYTES = 1 << 20
-"""Longest file of certificates; a whole public trust store has a quarter of that."""
 
 _MAX_SOCKET_BYTES = 107
 """Longest path of a Unix socket: `sun_path` of unix(7), less its terminator."""
@@ -44,8 +41,6 @@ _PLACES = "must have exactly one of file, credential and text"
 _ROOTS = ("csms_roots", "manufacturer_roots", "v2g_roots", "mo_roots")
 _CLIENT_CERTIFICATE_PROFILE = 3
 _SCHEMES = {0: "ws", 1: "ws", 2: "wss", 3: "wss"}
-_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----\s+([A-Za-z0-9+/=\s]+)-----END \1-----")
-_PRIVATE_KEYS = {b"PRIVATE KEY", b"EC PRIVATE KEY", b"RSA PRIVATE KEY"}
 
 CheckSetting: TypeAlias = Callable[[str, object], str | None]
 """Returns what is wrong with a setting's name or value, None when nothing is."""
@@ -174,6 +169,7 @@ class _AgentFile(Table, frozen=True, kw_only=True):
     storage: _StorageTable = _StorageTable()
     control: _ControlTable = _ControlTable()
     external_limits: ExternalLimits = ExternalLimits()
+    custom_keys: Annotated[dict[str, CustomKey], Meta(max_length=MOST_KEYS)] = {}
 
 
 class Security(Table, frozen=True, kw_only=True):
@@ -201,6 +197,7 @@ class Config(Table, frozen=True, kw_only=True):
         settings: factory values as written, by name; accepted by the caller's check.
         storage_directory: where everything lives that must survive a power cut.
         control_socket: at most 107 bytes.
+        custom_keys: the operator's own settings, by name.
     """
 
     path: Path
@@ -213,6 +210,7 @@ class Config(Table, frozen=True, kw_only=True):
     storage_directory: Path
     control_socket: Path
     external_limits: ExternalLimits = ExternalLimits()
+    custom_keys: dict[str, CustomKey] = {}
 
 
 def load_config(path: Path, check_setting: CheckSetting) -> Config:
@@ -274,7 +272,7 @@ def read_secret(secret: Secret, base: Path) -> bytes:
             "systemd sets it for a unit with LoadCredential="
         )
     try:
-        content = _content(path, MAX_SECRET_BYTES)
+        content = pem.content(path, MAX_SECRET_BYTES)
     except OSError as error:
         raise SecretError(f"{secret.place} cannot be read: {error.strerror}") from error
     content = re.sub(rb"\r?\n\Z", b"", content)
@@ -306,6 +304,8 @@ class _Tables:
         self.control = file.part(("control",), _ControlTable)
         for path, message in _mistakes(self):
             file.problem(path, f"{schema.path_text(path).removeprefix('$.')} {message}")
+        for path, message in _in_custom_keys(file):
+            file.problem(("custom_keys", *path), message)
         settings = file.document.get("settings")
         for name, value in settings.items() if isinstance(settings, dict) else ():
             for message in _in_setting(name, value, check_setting):
@@ -341,6 +341,7 @@ def _config(file: _AgentFile, path: Path) -> Config:
         storage_directory=base / file.storage.directory,
         control_socket=base / file.control.socket,
         external_limits=file.external_limits,
+        custom_keys=file.custom_keys,
     )
 
 
@@ -401,6 +402,17 @@ def _in_setting(name: str, value: object, check: CheckSetting) -> Iterator[str]:
         yield message
 
 
+def _in_custom_keys(file: TomlFile) -> Iterator[_Mistake]:
+    names = file.document.get("custom_keys")
+    if not isinstance(names, dict):
+        return
+    yield from key_doubles(names)
+    for name in names:
+        entry = file.part(("custom_keys", name), CustomKey)
+        for path, message in () if entry is None else key_mistakes(name, entry):
+            yield (name, *path), message
+
+
 def _in_csms(csms: Csms, *, has_certificate: bool) -> Iterator[tuple[str, str]]:
     profile = csms.security_profile
     if (message := _url_mistake(csms.url)) is not None:
@@ -452,7 +464,7 @@ def _has_one_place(secret: Secret) -> bool:
 def _check_named(tables: _Tables) -> None:
     """Note what is wrong with the secrets and certificates that the file names."""
     found = [(path, _secret_mistake(path, secret, tables)) for path, secret in tables.secrets()]
-    found += [(path, _certificates_mistake(file)) for path, file in tables.certificates()]
+    found += [(path, pem.certificates_mistake(file)) for path, file in tables.certificates()]
     for path, message in found:
         if message is not None:
             place = schema.path_text(path).removeprefix("$.")
@@ -468,36 +480,6 @@ def _secret_mistake(path: schema.Path, secret: Secret, tables: _Tables) -> str |
         content = read_secret(secret, tables.base)
     except SecretError as error:
         return str(error)
-    if path[-1] == "client_key" and _PRIVATE_KEYS.isdisjoint(_pem_labels(content)):
+    if path[-1] == "client_key" and not pem.is_private_key(content):
         return f"{secret.place} must be a private key in PEM that is not encrypted"
     return None
-
-
-def _certificates_mistake(path: Path) -> str | None:
-    try:
-        content = _content(path, MAX_CERTIFICATES_BYTES)
-    except OSError as error:
-        return f"{path} cannot be read: {error.strerror}"
-    if len(content) > MAX_CERTIFICATES_BYTES:
-        return f"{path} is too large: certificates have at most {MAX_CERTIFICATES_BYTES} bytes"
-    begun = content.count(b"-----BEGIN CERTIFICATE-----")
-    whole = list(_pem_labels(content)).count(b"CERTIFICATE")
-    if begun == 0 or whole != begun:
-        return f"{path} must hold whole certificates in PEM (-----BEGIN CERTIFICATE-----)"
-    return None
-
-
-def _pem_labels(content: bytes) -> Iterator[bytes]:
-    """Yield the label of every block that is whole."""
-    for label, body in _PEM.findall(content):
-        try:
-            base64.b64decode(b"".join(body.split()), validate=True)
-        except binascii.Error:
-            continue
-        yield label
-
-
-def _content(path: Path, limit: int) -> bytes:
-    """Return a file, or of a longer one a byte more than the limit."""
-    with path.open("rb") as file:
-        return file.read(limit + 1)

@@ -12,6 +12,8 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from agent.core import variables
 from agent.core.variables import Access, Kind, Refusal, Variable
 
@@ -35,11 +37,24 @@ def check_setting(name: str, value: object) -> str | None:
         return f"{name} is no setting ({suggestion(name)})"
     if variable.is_derived:
         return f"{name} cannot be set: the station computes it"
+    wrong = misfit(variable, value)
+    return None if wrong is None else f"{name} {wrong}"
+
+
+def misfit(variable: Variable, value: object) -> str | None:
+    """Return what a value must be if it does not fit, as the rest of a sentence, or None."""
     text = _text(variable, value)
-    if text is None or isinstance(variables.checked(variable, text), Refusal):
-        got = "" if variable.access is Access.WRITE_ONLY else f", not {_shown(value)}"
-        return f"{name} must be {allowed(variable)}{got}"
-    return None
+    if text is not None and not isinstance(variables.checked(variable, text), Refusal):
+        return None
+    got = "" if variable.access is Access.WRITE_ONLY else f", not {_shown(value)}"
+    return f"must be {allowed(variable)}{got}"
+
+
+def with_default(variable: Variable, value: object) -> Variable:
+    """Return a declaration with this default, empty if `misfit` finds something wrong."""
+    text = _text(variable, value)
+    canonical = Refusal("", "") if text is None else variables.checked(variable, text)
+    return replace(variable, default="" if isinstance(canonical, Refusal) else canonical)
 
 
 def factory_settings(values: Mapping[str, object]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from agent.core.bounds import Site
 from agent.core.events import Event, PowerUp, SecurityEventRaised, StorageFailed
 from agent.core.station import Station
 from agent.core.values import BootReason, EvseSpec, Sharing, StationInfo, Terms
+from agent.custom_keys import custom_variables
 from agent.factory import check_setting, factory_settings
 from agent.ocpp.negotiation import adapter_for
 from agent.ocpp.v16.statuses import project
@@ -202,18 +203,20 @@ class Agent:
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
             site=_site(self._board, self._config.external_limits.safe_a),
+            custom=custom_variables(self._config.custom_keys),
         )
 
     async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> bool:
         loaded = store.load()
         if loaded.set_aside_path:
             logger.error("the database was unusable and lies in %s", loaded.set_aside_path)
-        for row in durable.unreadable(loaded.rows):
+        station = self._restored(loaded)
+        for row in durable.unreadable(loaded.rows, station.settings):
             logger.error("cannot read what was stored as %s; going on without it", row)
         last = durable.boot_row(loaded.rows)
         security_log = SecurityLog(self._config.storage_directory)
         shell = Shell(
-            station=self._restored(loaded),
+            station=station,
             store=store,
             evses=hardware.evses,
             dialer=WebSocketDialer(),

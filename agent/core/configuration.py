@@ -21,7 +21,7 @@ def step(settings: Settings, event: Event) -> Turn[Settings]:
     match event:
         case SettingsReadRequested(request_id=request_id, names=names):
             asked = names or tuple(
-                item.name for item in variables.TABLE if item.access is not Access.WRITE_ONLY
+                item.name for item in settings.table if item.access is not Access.WRITE_ONLY
             )
             results = tuple(_named(settings, name) for name in asked)
             return Turn(settings, (Reply(request_id, SettingsAnswer(results)),))
@@ -46,7 +46,7 @@ def accepted(variable: Variable) -> SettingStatus:
 
 
 def _named(settings: Settings, name: str) -> SettingResult:
-    variable = variables.find(name)
+    variable = settings.find(name)
     if variable is None:
         return SettingResult(name, SettingStatus.UNKNOWN)
     return read(settings, variable)
@@ -56,7 +56,7 @@ def _written(settings: Settings, event: SettingsWriteRequested) -> Turn[Settings
     results: list[SettingResult] = []
     raised: list[Event] = []
     for name, text in event.items:
-        variable = variables.find(name)
+        variable = settings.find(name)
         if variable is None:
             results.append(SettingResult(name, SettingStatus.UNKNOWN))
             continue

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from agent.core import bounds, variables
+from agent.core import bounds, variables, wiring
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Site
@@ -31,7 +32,7 @@ from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S, Past, Timebase
 from agent.core.updates import Firmware, Update
 from agent.core.values import BootReason, EvseSpec, StationInfo, TokenInfo, Value
-from agent.core.variables import Settings
+from agent.core.variables import Settings, Variable
 
 
 class AvailabilityRow(Value, frozen=True):
@@ -102,6 +103,9 @@ FEATURE_PROFILES: Final = (
 
 NO_SITE: Final = Site()
 """A grid connection that limits nothing."""
+
+DECLARED: Final = Settings()
+"""Settings as they are declared, without hardware and without an operator's own."""
 
 Rows = Mapping[str, Mapping[str, object]]
 
@@ -212,6 +216,7 @@ def restored(
     factory: Mapping[str, str],
     site: Site = NO_SITE,
     protocols: tuple[str, ...] = (),
+    custom: tuple[Variable, ...] = (),
 ) -> Station:
     """Return the station as it was left, before its first event.
 
@@ -222,12 +227,19 @@ def restored(
         factory: settings of the configuration, canonical name to canonical value.
         site: the grid connection, as the board file describes it.
         protocols: for the transfer of files, as SupportedFileTransferProtocols lists them.
+        custom: the operator's own settings.
 
     Rows that cannot be read are left out; `unreadable` names them.
     """
+    settings = Settings(
+        factory=dict(factory),
+        derived={**derived(info, specs, protocols), **supplied(site)},
+        offered={variables.PHASE_ROTATION.name: wiring.possible(specs)},
+        custom=custom,
+    )
 
     def slice_of(name: str) -> dict[str, Any]:
-        return _decoded(stored, name)[0]
+        return _decoded(stored, name, settings)[0]
 
     sessions = slice_of("session")
     evses = {
@@ -241,11 +253,6 @@ def restored(
     }
     boot, kept = boot_row(stored), slice_of("availability").get("state", AvailabilityRow())
     queued, update = tuple(entries), slice_of("firmware").get("state", FirmwareRow())
-    settings = Settings(
-        factory=dict(factory),
-        changed=slice_of("setting"),
-        derived={**derived(info, specs, protocols), **supplied(site)},
-    )
     return Station(
         info=info,
         specs=specs,
@@ -254,7 +261,7 @@ def restored(
         lost=lost,
         site=site,
         outside=bounds.restored(slice_of("limit")),
-        settings=settings,
+        settings=replace(settings, changed=slice_of("setting")),
         timebase=Timebase(
             boot.boot, boot.offset_s, boot.floor_s, boot.began_s, boot.last_s, boot.past
         ),
@@ -281,13 +288,20 @@ def restored(
     )
 
 
-def unreadable(stored: Mapping[str, Mapping[str, bytes]]) -> list[str]:
-    """Return the rows that no longer are what they should be, as `slice/key`."""
-    return [f"{name}/{key}" for name in SLICES for key in _decoded(stored, name)[1]]
+def unreadable(
+    stored: Mapping[str, Mapping[str, bytes]], settings: Settings = DECLARED
+) -> list[str]:
+    """Return the rows that no longer are what they should be, as `slice/key`.
+
+    Args:
+        settings: of the restored station, which knows the operator's own.
+    """
+    broken = ((name, _decoded(stored, name, settings)[1]) for name in SLICES)
+    return [f"{name}/{key}" for name, keys in broken for key in keys]
 
 
 def _decoded(
-    stored: Mapping[str, Mapping[str, bytes]], name: str
+    stored: Mapping[str, Mapping[str, bytes]], name: str, settings: Settings = DECLARED
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the values of a slice, and the keys of those that cannot be read."""
     decoder = msgspec.json.Decoder(SLICES[name])
@@ -299,21 +313,25 @@ def _decoded(
         except msgspec.DecodeError:
             broken.append(key)
             continue
-        if name == "setting" and not _is_setting(key, value[0]):
+        if name == "setting" and not _is_setting(settings, key, value[0]):
             broken.append(key)
             continue
         values[key] = value
     return values, broken
 
 
-def _is_setting(name: str, text: str) -> bool:
+def _is_setting(settings: Settings, name: str, text: str) -> bool:
     """Tell whether a value is still one that its setting may hold.
 
     Another release may have allowed more, or had settings that this one does not know. The
     row stays where it is, for the day on which that release comes back.
     """
-    variable = variables.by_name(name)
-    return variable is not None and variables.checked(variable, text) == text
+    variable = settings.find(name)
+    return (
+        variable is not None
+        and variable.name == name
+        and variables.checked(variable, text) == text
+    )
 
 
 def supplied(site: Site) -> dict[str, str]:
@@ -340,4 +358,6 @@ def derived(
         variables.CONNECTORS.name: str(connectors),
         variables.FILE_TRANSFER_PROTOCOLS.name: ",".join(protocols),
         variables.FEATURE_PROFILES.name: ",".join(FEATURE_PROFILES),
+        variables.PHASE_ROTATION.name: wiring.rotations(specs),
+        variables.PHASE_ROTATION_MOST.name: str(connectors + 1),
     }

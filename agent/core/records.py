@@ -26,8 +26,8 @@ from agent.core.variables import Settings
 NOTED_EVERY_S = 60.0
 """Longest time between two notes of the register (1.6 reference 4.6)."""
 
-KEPT_MOST = 500
-"""Samples kept for the end of a transaction (1.6 StopTransactionMaxMeterValues)."""
+KEPT_MOST = int(variables.KEPT_MOST.default)
+"""Samples kept for the end of a transaction."""
 
 
 def started(

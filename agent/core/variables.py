@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from agent.core.values import Measurand, Value
 
 
@@ -42,6 +44,9 @@ class Variable(Value, frozen=True):
         members: what an OPTION or MEMBERS setting may hold.
         is_derived: the station computes the value; it cannot be configured.
         needs_reboot: a new value is stored but takes effect at the next start.
+        is_required: 1.6 demands its key of every station that has the feature profile.
+        most_items: longest list, None for as long as its text may be.
+        is_numbered: items of a list are `<connector>.<word>`, one for each connector.
     """
 
     component: str
@@ -58,6 +63,9 @@ class Variable(Value, frozen=True):
     members: tuple[str, ...] = ()
     is_derived: bool = False
     needs_reboot: bool = False
+    is_required: bool = False
+    most_items: int | None = None
+    is_numbered: bool = False
 
     @property
     def name(self) -> str:
@@ -80,6 +88,9 @@ def _flag(component: str, variable: str, default: bool, meaning: str, **more: An
     return Variable(component, variable, Kind.BOOLEAN, text, meaning, **more)
 
 
+ROTATIONS = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
+"""How phases may be wired (1.6 ConnectorPhaseRotation, 2.0.1 PhaseRotation)."""
+
 _MEASURANDS = tuple(sorted(measurand.value for measurand in Measurand))
 _ENERGY = Measurand.ENERGY_IMPORT.value
 _USUAL = ",".join(
@@ -91,6 +102,10 @@ _USUAL = ",".join(
         Measurand.VOLTAGE,
     )
 )
+
+
+MOST_MEASURANDS = 20
+"""Items of a list of measurands (1.6 reference 7.1)."""
 
 
 def _measurands(
@@ -105,6 +120,8 @@ def _measurands(
         key=key,
         members=_MEASURANDS,
         maximum=1000,
+        is_required=key is not None,
+        most_items=MOST_MEASURANDS,
     )
 
 
@@ -114,6 +131,7 @@ HEARTBEAT_INTERVAL = _seconds(
     300,
     "Time between heartbeats; the CSMS sets it when it accepts the station.",
     key="HeartbeatInterval",
+    is_required=True,
 )
 PING_INTERVAL = _seconds(
     "OCPPCommCtrlr",
@@ -140,6 +158,7 @@ MESSAGE_ATTEMPTS = Variable(
     "How often a transaction message is sent before it steps aside.",
     instance="TransactionEvent",
     key="TransactionMessageAttempts",
+    is_required=True,
     minimum=1,
     maximum=100,
 )
@@ -150,6 +169,7 @@ MESSAGE_ATTEMPT_INTERVAL = _seconds(
     "Wait before a refused transaction message is sent again, times the transmissions so far.",
     instance="TransactionEvent",
     key="TransactionMessageRetryInterval",
+    is_required=True,
     maximum=86_400,
 )
 BACKOFF_MINIMUM = _seconds(
@@ -226,6 +246,7 @@ RESET_RETRIES = Variable(
     "1",
     "How often an unsuccessful reset is tried again.",
     key="ResetRetries",
+    is_required=True,
     minimum=0,
     maximum=10,
 )
@@ -235,6 +256,7 @@ AUTHORIZE_REMOTE_START = _flag(
     False,
     "A remotely started token is authorized like a local one.",
     key="AuthorizeRemoteTxRequests",
+    is_required=True,
 )
 LOCAL_AUTHORIZE_OFFLINE = _flag(
     "AuthCtrlr",
@@ -242,6 +264,7 @@ LOCAL_AUTHORIZE_OFFLINE = _flag(
     True,
     "Offline, tokens known to the cache may charge.",
     key="LocalAuthorizeOffline",
+    is_required=True,
 )
 LOCAL_PRE_AUTHORIZE = _flag(
     "AuthCtrlr",
@@ -249,6 +272,7 @@ LOCAL_PRE_AUTHORIZE = _flag(
     False,
     "Online, tokens known to the cache start without asking the CSMS.",
     key="LocalPreAuthorize",
+    is_required=True,
 )
 OFFLINE_UNKNOWN = _flag(
     "AuthCtrlr",
@@ -283,6 +307,7 @@ LIST_ENABLED = _flag(
     True,
     "The local authorization list is used; switched off it is kept, and not shown.",
     key="LocalAuthListEnabled",
+    is_required=True,
 )
 LIST_IS_FINAL = _flag(
     "LocalAuthListCtrlr",
@@ -297,6 +322,7 @@ LIST_CAPACITY = Variable(
     "1000",
     "Most tokens in the local list.",
     key="LocalAuthListMaxLength",
+    is_required=True,
     access=Access.READ_ONLY,
     minimum=1,
     maximum=10_000,
@@ -308,6 +334,7 @@ LIST_ITEMS = Variable(
     "200",
     "Most tokens in one update of the local list.",
     key="SendLocalListMaxLength",
+    is_required=True,
     access=Access.READ_ONLY,
     minimum=1,
     maximum=1000,
@@ -332,6 +359,7 @@ CONNECTION_TIMEOUT = _seconds(
     60,
     "Time from authorization to plug-in; 0: without end.",
     key="ConnectionTimeOut",
+    is_required=True,
     maximum=86_400,
 )
 STOP_ON_EV_DISCONNECT = _flag(
@@ -348,6 +376,7 @@ STOP_ON_INVALID_ID = _flag(
     True,
     "A token that the CSMS refuses ends its transaction; otherwise it is suspended.",
     key="StopTransactionOnInvalidId",
+    is_required=True,
 )
 MAX_ENERGY_ON_INVALID_ID = Variable(
     "TxCtrlr",
@@ -405,6 +434,7 @@ SAMPLE_INTERVAL = _seconds(
     60,
     "Time between samples in a transaction; 0: none.",
     key="MeterValueSampleInterval",
+    is_required=True,
     maximum=86_400,
 )
 SAMPLED_MEASURANDS = _measurands(
@@ -440,6 +470,7 @@ ALIGNED_INTERVAL = _seconds(
     0,
     "Clock-aligned samples at multiples of this from midnight UTC; 0: none.",
     key="ClockAlignedDataInterval",
+    is_required=True,
     maximum=86_400,
 )
 ALIGNED_MEASURANDS = _measurands(
@@ -585,19 +616,67 @@ def _derived(
     kind: Kind,
     meaning: str,
     key: str | None = None,
-    instance: str | None = None,
+    *,
+    default: str = "",
+    is_required: bool = False,
 ) -> Variable:
     return Variable(
         component,
         variable,
         kind,
-        "",
+        default,
         meaning,
-        instance=instance,
         key=key,
         access=Access.READ_ONLY,
         is_derived=True,
+        is_required=is_required,
     )
+
+
+def _longest(component: str, variable: str, key: str) -> Variable:
+    """Return how many measurands a list of them may hold (1.6 only)."""
+    meaning = f"Most items of {component}.{variable}."
+    most, kind = str(MOST_MEASURANDS), Kind.INTEGER
+    return _derived(component, f"{variable}MaxLength", kind, meaning, key, default=most)
+
+
+SAMPLED_MOST = _longest(
+    "SampledDataCtrlr", "TxUpdatedMeasurands", "MeterValuesSampledDataMaxLength"
+)
+ENDED_MOST = _longest("SampledDataCtrlr", "TxEndedMeasurands", "StopTxnSampledDataMaxLength")
+ALIGNED_MOST = _longest("AlignedDataCtrlr", "Measurands", "MeterValuesAlignedDataMaxLength")
+ALIGNED_ENDED_MOST = _longest(
+    "AlignedDataCtrlr", "TxEndedMeasurands", "StopTxnAlignedDataMaxLength"
+)
+KEPT_MOST = _derived(
+    "SampledDataCtrlr",
+    "TxEndedMaxValues",
+    Kind.INTEGER,
+    "Most samples that are kept for the end of a transaction; then every second one between "
+    "the first and the last goes.",
+    "StopTransactionMaxMeterValues",
+    default="500",
+)
+PHASE_ROTATION = Variable(
+    "ChargingStation",
+    "PhaseRotation",
+    Kind.MEMBERS,
+    "",
+    "How the grid's phases are wired to each connector, and to the station as connector 0, "
+    "such as `0.RST,1.STR`; the station's board says it unless somebody knows better.",
+    key="ConnectorPhaseRotation",
+    members=tuple(f"0.{word}" for word in ROTATIONS),
+    maximum=500,
+    is_required=True,
+    is_numbered=True,
+)
+PHASE_ROTATION_MOST = _derived(
+    "ChargingStation",
+    "PhaseRotationMaxLength",
+    Kind.INTEGER,
+    "Most items of ChargingStation.PhaseRotation: the connectors, and the station.",
+    "ConnectorPhaseRotationMaxLength",
+)
 
 
 ALLOW_WILDCARDS = _flag(
@@ -638,6 +717,7 @@ CONNECTORS = _derived(
     Kind.INTEGER,
     "Connectors of all EVSEs.",
     "NumberOfConnectors",
+    is_required=True,
 )
 FILE_TRANSFER_PROTOCOLS = _derived(
     "OCPPCommCtrlr",
@@ -652,6 +732,7 @@ FEATURE_PROFILES = _derived(
     Kind.MEMBERS,
     "Feature profiles of 1.6.",
     "SupportedFeatureProfiles",
+    is_required=True,
 )
 SUPPLY_VOLTAGE = Variable(
     "ChargingStation",
@@ -681,6 +762,7 @@ MAX_KEYS = Variable(
     "Most settings in one request to read.",
     instance="GetVariables",
     key="GetConfigurationMaxKeys",
+    is_required=True,
     access=Access.READ_ONLY,
     minimum=1,
     maximum=1000,
@@ -778,10 +860,13 @@ def _checked_list(variable: Variable, text: str) -> str | Refusal:
     items = [item.strip() for item in text.split(",") if item.strip()]
     if variable.kind is Kind.OPTION and len(items) != 1:
         return Refusal("InvalidValue", "one of " + ", ".join(variable.members))
-    canonical = [known.get(item.casefold()) for item in items]
-    if None in canonical or len(set(canonical)) != len(canonical):
+    canonical = [known.get(item.casefold(), "") for item in items]
+    heads = [item.split(".")[0] if variable.is_numbered else item for item in canonical]
+    if not all(canonical) or len(set(heads)) != len(heads):
         return Refusal("ValueOutOfRange", "from " + ", ".join(variable.members))
-    return ",".join(item for item in canonical if item)
+    if variable.most_items is not None and len(items) > variable.most_items:
+        return Refusal("TooLargeElement", f"at most {variable.most_items} items")
+    return ",".join(canonical)
 
 
 class Settings(Value, frozen=True):
@@ -790,21 +875,44 @@ class Settings(Value, frozen=True):
     Attributes:
         factory: from the configuration file, canonical name to value.
         changed: by the CSMS or locally, canonical name to (value, origin).
-        derived: computed by the station.
+        derived: what the station computes: a value, or a default that can be changed.
+        offered: what lists may hold on this hardware, by canonical name; the declaration
+            counts for the others.
+        custom: the operator's own settings, beside the table.
     """
 
     factory: Mapping[str, str] = {}
     changed: Mapping[str, tuple[str, str]] = {}
     derived: Mapping[str, str] = {}
+    offered: Mapping[str, tuple[str, ...]] = {}
+    custom: tuple[Variable, ...] = ()
+
+    @property
+    def table(self) -> tuple[Variable, ...]:
+        """Return every setting of this station as it is here: hardware narrows lists."""
+        return tuple(map(self._here, (*TABLE, *self.custom)))
+
+    def find(self, name: str) -> Variable | None:
+        """Return the setting of this canonical name or 1.6 key."""
+        found = find(name)
+        if found is None:
+            folded = name.casefold()
+            found = next((own for own in self.custom if folded in _names(own)), None)
+        return None if found is None else self._here(found)
+
+    def _here(self, variable: Variable) -> Variable:
+        offered = self.offered.get(variable.name)
+        return variable if offered is None else replace(variable, members=offered)
 
     def text(self, variable: Variable) -> str:
         """Return the value as text."""
         name = variable.name
+        default = self.derived.get(name, variable.default)
         if variable.is_derived:
-            return self.derived.get(name, variable.default)
+            return default
         if name in self.changed:
             return self.changed[name][0]
-        return self.factory.get(name, variable.default)
+        return self.factory.get(name, default)
 
     def integer(self, variable: Variable) -> int:
         """Return the value of an INTEGER setting."""
@@ -831,3 +939,7 @@ class Settings(Value, frozen=True):
         if name in self.changed:
             return self.changed[name][1]
         return "factory" if name in self.factory else "default"
+
+
+def _names(variable: Variable) -> tuple[str, str]:
+    return variable.name.casefold(), (variable.key or "").casefold()

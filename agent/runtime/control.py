@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final, Protocol, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from agent.core import variables
 from agent.core.effects import (
     DataAnswer,
     Done,
@@ -42,10 +41,11 @@ from agent.core.events import (
     TokenPresented,
 )
 from agent.core.station import Station
-from agent.core.variables import Access, Variable
+from agent.core.variables import Settings, Variable
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
 from agent.runtime.kernel import Kernel
 from agent.runtime.requests import Requests
+from agent.runtime.settings_view import allowed, described
 from hal.errors import HalError
 from hal.types import IdToken, TokenType
 
@@ -304,13 +304,15 @@ class ControlServer:
         return self._snapshot(self._kernel.station)
 
     async def _settings_list(self, _: NoParams) -> object:
-        return [self._described(variable) for variable in variables.TABLE]
+        settings = self._kernel.station.settings
+        return [described(settings, variable) for variable in settings.table]
 
     async def _settings_get(self, params: NameParams) -> object:
-        return self._described(_variable(params.name))
+        settings = self._kernel.station.settings
+        return described(settings, _variable(settings, params.name))
 
     async def _settings_set(self, params: SetParams) -> object:
-        variable = _variable(params.name)
+        variable = _variable(self._kernel.station.settings, params.name)
         value = params.value
         text = str(value).lower() if isinstance(value, bool) else str(value)
         outcome = await self.asked(
@@ -322,8 +324,8 @@ class ControlServer:
             return _verdict(outcome)
         (result,) = outcome.results
         if result.status in {SettingStatus.REJECTED, SettingStatus.UNKNOWN}:
-            raise ControlError(REFUSED, f"{result.reason}: {_allowed(variable)}")
-        return self._described(variable)
+            raise ControlError(REFUSED, f"{result.reason}: {allowed(variable)}")
+        return described(self._kernel.station.settings, variable)
 
     async def _csms_disconnect(self, _: NoParams) -> object:
         self._kernel.post(LinkHeld(held=True))
@@ -367,22 +369,6 @@ class ControlServer:
             return await answer
         finally:
             self._requests.forgotten(request_id)
-
-    def _described(self, variable: Variable) -> dict[str, object]:
-        settings = self._kernel.station.settings
-        return {
-            "name": variable.name,
-            "key": variable.key,
-            "value": None if variable.access is Access.WRITE_ONLY else settings.text(variable),
-            "type": variable.kind.value,
-            "unit": variable.unit,
-            "access": variable.access.value,
-            "minimum": variable.minimum,
-            "maximum": variable.maximum,
-            "members": list(variable.members),
-            "origin": settings.origin(variable),
-            "meaning": variable.meaning,
-        }
 
     # --- events ---
 
@@ -458,19 +444,11 @@ def _error(code: int, message: str) -> dict[str, object]:
     return {"error": {"code": code, "message": message}}
 
 
-def _variable(name: str) -> Variable:
-    variable = variables.find(name)
+def _variable(settings: Settings, name: str) -> Variable:
+    variable = settings.find(name)
     if variable is None:
         raise ControlError(REFUSED, f"{name!r} is no setting; settings.list names them all")
     return variable
-
-
-def _allowed(variable: Variable) -> str:
-    if variable.members:
-        return "allowed are " + ", ".join(variable.members)
-    if variable.minimum is not None:
-        return f"allowed is {variable.minimum:g} to {variable.maximum:g}"
-    return f"allowed is a {variable.kind.value}, access {variable.access.value}"
 
 
 def _verdict(outcome: Outcome) -> dict[str, object]:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import (
-    MAX_CERTIFICATES_BYTES,
     MAX_SECRET_BYTES,
     Csms,
     Firmware,
@@ -19,6 +18,7 @@ from agent.config import (
     load_config,
     read_secret,
 )
+from agent.pem import MAX_CERTIFICATES_BYTES
 from hal.files import FileProblems, Problem
 
 SHIPPED = Path(__file__).parents[2] / "config" / "agent.toml"

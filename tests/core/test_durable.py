@@ -26,6 +26,7 @@ from agent.core.states import Active, Authorized, Ending, Idle, Resuming
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S
 from agent.core.values import AuthorizationStatus, IdToken, TokenInfo
+from agent.core.variables import Kind, Variable
 from hal.types import Fault, PilotState
 from tests.support.core import INFO, OTHER, TAG, WALL_S, Bench
 from tests.support.profiles import profile
@@ -272,3 +273,14 @@ def test_one_change_of_a_long_list_writes_its_row_and_the_version() -> None:
     bench.post(LocalListSent(3, 3, is_full=True, items=items))
     again = durable.changed(before, durable.rows(bench.station))
     assert [name for name, *_ in again] == ["list"]  # the same entries cost nothing
+
+
+def test_the_operators_own_settings_survive() -> None:
+    own = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows", maximum=9)
+    rows = {"setting": {"CustomKeys.Rows": b'["7","CSMS"]', "Rows": b'["8","CSMS"]'}}
+    back = durable.restored(
+        rows, [], info=INFO, specs=(), profiles=1, factory={}, custom=(own,)
+    )
+    assert back.settings.text(own) == "7"
+    assert durable.unreadable(rows, back.settings) == ["setting/Rows"]
+    assert len(durable.unreadable(rows)) == 2

@@ -188,3 +188,44 @@ def test_flags_and_lists_have_their_types() -> None:
     assert not Settings().flag(variables.OFFLINE_UNKNOWN)
     assert Settings().members(variables.TX_STOP_POINT) == ("EVConnected", "Authorized")
     assert Settings().members(variables.ALIGNED_ENDED_MEASURANDS) == ()
+
+
+# --- this hardware, and the operator's own ---
+
+
+def test_hardware_decides_what_a_list_may_hold() -> None:
+    rotation = variables.PHASE_ROTATION
+    here = Settings(offered={rotation.name: ("0.RST", "0.STR", "1.RST")})
+    found = here.find("connectorphaserotation")
+    assert found is not None
+    assert checked(found, "1.rst, 0.STR") == "1.RST,0.STR"
+    assert reason(found, "2.RST") == "ValueOutOfRange"
+    assert reason(found, "0.RST,0.STR") == "ValueOutOfRange"
+    assert found in here.table
+    assert Settings().find(rotation.name) == rotation
+
+
+def test_a_list_holds_no_more_than_it_may() -> None:
+    short = replace(variables.SAMPLED_MEASURANDS, most_items=1)
+    assert checked(short, "Voltage") == "Voltage"
+    assert reason(short, "Voltage,Frequency") == "TooLargeElement"
+
+
+def test_what_the_station_computes_is_the_default_of_what_can_be_changed() -> None:
+    rotation = variables.PHASE_ROTATION
+    here = Settings(derived={rotation.name: "0.RST"})
+    assert here.text(rotation) == "0.RST"
+    assert here.origin(rotation) == "default"
+    assert replace(here, factory={rotation.name: "0.STR"}).text(rotation) == "0.STR"
+    assert replace(here, changed={rotation.name: ("0.TRS", "CSMS")}).text(rotation) == "0.TRS"
+
+
+def test_every_key_that_core_requires_is_there() -> None:
+    required = """AuthorizeRemoteTxRequests ClockAlignedDataInterval ConnectionTimeOut
+        ConnectorPhaseRotation GetConfigurationMaxKeys HeartbeatInterval LocalAuthorizeOffline
+        LocalPreAuthorize MeterValuesAlignedData MeterValuesSampledData
+        MeterValueSampleInterval NumberOfConnectors ResetRetries StopTransactionOnInvalidId
+        StopTxnAlignedData StopTxnSampledData SupportedFeatureProfiles
+        TransactionMessageAttempts TransactionMessageRetryInterval"""
+    there = {item.key for item in TABLE if item.is_required}
+    assert set(required.split()) <= there

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from agent.bench.desk import SettingError
+from agent.core.variables import Access, Kind, Variable
 from agent.ocpp.wire_time import from_text
 from tests.support.lab import IDENTITY, VERSIONS, WALL_S, Lab, check_bills, run
 
@@ -166,3 +167,47 @@ def test_what_a_sample_holds_is_what_the_settings_name(version: str) -> None:
         ("Current.Offered", None): 32.0,
         **{("Voltage", f"{phase}-N"): 230.0 for phase in phases},
     }
+
+
+ROWS = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows", maximum=9)
+PIN = Variable(
+    "CustomKeys", "Pin", Kind.STRING, "", "Secret.", key="Pin", access=Access.WRITE_ONLY
+)
+
+
+def test_the_operators_own_setting_is_one_like_any_other(version: str) -> None:
+    prefix = "" if version == "ocpp1.6" else "CustomKeys."
+
+    async def story(lab: Lab) -> None:
+        csms = lab.csms
+        await lab.start()
+        await lab.online()
+        assert await csms.get_setting(IDENTITY, prefix + "Rows") == "3"
+        assert await csms.set_setting(IDENTITY, prefix + "Rows", "7") == "Accepted"
+        assert await csms.set_setting(IDENTITY, prefix + "Rows", "10") == "Rejected"
+        assert await csms.set_setting(IDENTITY, prefix + "Pin", "0000") == "Accepted"
+        await lab.cut()
+        await lab.start()
+        await lab.online()
+        assert await csms.get_setting(IDENTITY, prefix + "Rows") == "7"
+        with pytest.raises(SettingError):
+            await csms.get_setting(IDENTITY, "CustomKeys.Columns")
+
+    run(Lab(version, custom=(ROWS, PIN)), story)
+
+
+def test_the_wiring_of_each_connector_is_known_to_the_board(version: str) -> None:
+    name = "ConnectorPhaseRotation"
+
+    async def story(lab: Lab) -> None:
+        csms = lab.csms
+        await lab.start()
+        await lab.online()
+        assert await csms.get_setting(IDENTITY, name) == "0.Unknown,1.Unknown,2.Unknown"
+        assert await csms.set_setting(IDENTITY, name, "0.RST, 1.str,2.TRS") == "Accepted"
+        assert await csms.get_setting(IDENTITY, name) == "0.RST,1.STR,2.TRS"
+        for wrong in ("3.RST", "1.RST,1.STR", "1.RSR", "RST", "1"):
+            assert await csms.set_setting(IDENTITY, name, wrong) == "Rejected"
+        assert await csms.get_setting(IDENTITY, name) == "0.RST,1.STR,2.TRS"
+
+    run(Lab(version, evses=2), story)

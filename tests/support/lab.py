@@ -30,6 +30,7 @@ from agent.core.events import DialRefusal, Event, PowerUp
 from agent.core.station import Station
 from agent.core.targets import Targets
 from agent.core.values import BootReason, EvseSpec, StationInfo
+from agent.core.variables import Settings, Variable
 from agent.factory import factory_settings
 from agent.ocpp.negotiation import adapter_for
 from agent.ocpp.v16.statuses import project
@@ -149,6 +150,7 @@ class Lab:
         max_a: what the hardware carries; the board file allows 32 A.
         site: the grid connection that the EVSEs share.
         derates_c: see `EvseSpec`.
+        custom: the operator's own settings.
         revive_s: how long the power stays away after the cutter took it; None: for ever.
 
     Attributes:
@@ -174,7 +176,9 @@ class Lab:
         idle_report_s: float = 5.0,
         site: Site = NO_SITE,
         derates_c: tuple[float, float] | None = None,
+        custom: tuple[Variable, ...] = (),
     ) -> None:
+        self.custom = custom
         self.version, self.knows_time, self.revive_s = version, knows_time, revive_s
         self.settings = factory_settings(settings or {})
         self.cutter = cutter or Cutter()
@@ -304,7 +308,7 @@ class Lab:
     def _built(self, store: Store) -> Shell:
         self.lives += 1
         loaded = store.load()
-        assert not durable.unreadable(loaded.rows)
+        assert not durable.unreadable(loaded.rows, Settings(custom=self.custom))
         assert loaded.set_aside_path is None
         wall_s = self._epoch_s + self.now_s if self.knows_time else None
         boot = durable.boot_row(loaded.rows).boot + 1
@@ -319,6 +323,7 @@ class Lab:
                 profiles=len(self.profiles),
                 factory=self.settings,
                 site=self.site,
+                custom=self.custom,
             ),
             store=self.disk,  # type: ignore[arg-type]  # it passes on what it does not know
             evses=tuple(_wired(spec, self) for spec in self.specs),

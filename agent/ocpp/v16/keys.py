@@ -10,7 +10,8 @@ import msgspec
 
 from agent.core.effects import Outcome, SettingResult, SettingsAnswer, SettingStatus
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
-from agent.core.variables import RATE_UNIT, TABLE, Access, Kind, Variable, by_key
+from agent.core.values import Value
+from agent.core.variables import RATE_UNIT, TABLE, Access, Kind, Settings, Variable
 from agent.ocpp.adapter import Answered, Incoming, View
 from agent.ocpp.v16 import wire
 from agent.ocpp.v16.messages import (
@@ -45,14 +46,24 @@ def all_keys(table: Iterable[Variable] = TABLE) -> tuple[str, ...]:
     return tuple(one.key for one in table if one.key and one.access is not Access.WRITE_ONLY)
 
 
-def decode_get(payload: msgspec.Raw, request_id: int, _: View) -> Incoming | Answered:
+class _Asked(Value, frozen=True):
+    """Keys as asked for, and the settings among them by casefolded key."""
+
+    keys: tuple[str, ...]
+    known: Mapping[str, Variable]
+
+
+def decode_get(payload: msgspec.Raw, request_id: int, view: View) -> Incoming | Answered:
     """Decode GetConfiguration; what only names unknown keys is answered at once."""
     request = decode(payload, GetConfigurationRequest)
-    asked = _once(request.key or all_keys())
-    names = tuple(known.name for key in asked if (known := by_key(key)) is not None)
-    if not names:
+    asked = _once(request.key or all_keys(view.settings.table))
+    found = ((key.casefold(), by_key(view.settings, key)) for key in asked)
+    known = {key: variable for key, variable in found if variable is not None}
+    if not known:
         return Answered(wire.encoded(GetConfigurationResponse(unknown_key=asked)))
-    return Incoming("GetConfiguration", SettingsReadRequested(request_id, names), asked)
+    names = tuple(variable.name for variable in known.values())
+    wanted = SettingsReadRequested(request_id, names)
+    return Incoming("GetConfiguration", wanted, _Asked(asked, known))
 
 
 def respond_get(incoming: Incoming, outcome: Outcome) -> bytes:
@@ -69,8 +80,9 @@ def respond_get(incoming: Incoming, outcome: Outcome) -> bytes:
         if result.status is not SettingStatus.UNKNOWN
     }
     known, unknown = [], []
-    for key in _asked(incoming):
-        variable = by_key(key)
+    asked = incoming.wire if isinstance(incoming.wire, _Asked) else _Asked((), {})
+    for key in asked.keys:
+        variable = asked.known.get(key.casefold())
         result = results.get(variable.name.casefold()) if variable else None
         if variable is None or result is None:
             unknown.append(key)
@@ -95,10 +107,10 @@ def shown(variable: Variable, result: SettingResult) -> KeyValue:
     )
 
 
-def decode_change(payload: msgspec.Raw, request_id: int, _: View) -> Incoming | Answered:
+def decode_change(payload: msgspec.Raw, request_id: int, view: View) -> Incoming | Answered:
     """Decode ChangeConfiguration; an unknown key is answered at once."""
     request = decode(payload, ChangeConfigurationRequest)
-    variable = by_key(request.key)
+    variable = by_key(view.settings, request.key)
     if variable is None:
         return Answered(wire.encoded(ChangeConfigurationResponse(status="NotSupported")))
     value = request.value
@@ -117,14 +129,17 @@ def respond_change(_: Incoming, outcome: Outcome) -> bytes:
     return wire.encoded(ChangeConfigurationResponse(status=word))
 
 
+def by_key(settings: Settings, key: str) -> Variable | None:
+    """Return the setting of a 1.6 key; by its 2.0.1 name nobody may ask for one here."""
+    found = settings.find(key)
+    if found is None or found.key is None or found.key.casefold() != key.casefold():
+        return None
+    return found
+
+
 def _once(keys: Iterable[str]) -> tuple[str, ...]:
     """Return keys in their order, each once without regard to case."""
     first: dict[str, str] = {}
     for key in keys:
         first.setdefault(key.casefold(), key)
     return tuple(first.values())
-
-
-def _asked(incoming: Incoming) -> tuple[str, ...]:
-    keys = incoming.wire
-    return keys if isinstance(keys, tuple) else ()

@@ -73,16 +73,16 @@ _WRITTEN: Mapping[SettingStatus, SetVariableStatus] = {
 }
 
 
-def _indexed() -> Mapping[str, Mapping[tuple[str, str], Variable]]:
-    """Return the settings by component, then by variable and instance, all casefolded."""
+def _indexed(table: tuple[Variable, ...]) -> Mapping[str, Mapping[tuple[str, str], Variable]]:
+    """Return settings by component, then by variable and instance, all casefolded."""
     index: dict[str, dict[tuple[str, str], Variable]] = {}
-    for item in TABLE:
+    for item in table:
         variables = index.setdefault(item.component.casefold(), {})
         variables[item.variable.casefold(), (item.instance or "").casefold()] = item
     return index
 
 
-_INDEX = _indexed()
+_INDEX = _indexed(TABLE)
 
 
 class ReadPlan(Value, frozen=True):
@@ -100,10 +100,18 @@ class WritePlan(Value, frozen=True):
 
 
 def resolved(
-    component: Component, variable: WireVariable, attribute: Attribute | None
+    component: Component,
+    variable: WireVariable,
+    attribute: Attribute | None,
+    custom: tuple[Variable, ...] = (),
 ) -> Variable | Unresolved:
-    """Return the setting at an address, or the status that says why there is none."""
-    variables = _INDEX.get(component.name.casefold())
+    """Return the setting at an address, or the status that says why there is none.
+
+    Args:
+        custom: the operator's own settings, beside the table.
+    """
+    name = component.name.casefold()
+    variables = _INDEX.get(name) or _indexed(custom).get(name)
     if variables is None or component.instance or component.evse is not None:
         return "UnknownComponent"
     address = variable.name.casefold(), (variable.instance or "").casefold()
@@ -123,7 +131,7 @@ def read_plan(wire: GetVariablesRequest, settings: Settings) -> ReadPlan:
     """
     items = wire.get_variable_data
     _limit(len(items), settings.integer(MAX_KEYS), "getVariableData")
-    return ReadPlan(items, tuple(_found(item) for item in items))
+    return ReadPlan(items, tuple(_found(item, settings) for item in items))
 
 
 def write_plan(wire: SetVariablesRequest, settings: Settings) -> WritePlan:
@@ -134,7 +142,7 @@ def write_plan(wire: SetVariablesRequest, settings: Settings) -> WritePlan:
     """
     items = wire.set_variable_data
     _limit(len(items), settings.integer(MAX_SET_ITEMS), "setVariableData")
-    return WritePlan(items, tuple(_found(item) for item in items))
+    return WritePlan(items, tuple(_found(item, settings) for item in items))
 
 
 def read_request(plan: ReadPlan, request_id: int) -> SettingsReadRequested | None:
@@ -169,8 +177,10 @@ def write_answer(plan: WritePlan, outcome: Outcome) -> SetVariablesResponse:
     )
 
 
-def _found(item: GetVariableData | SetVariableData) -> Variable | Unresolved:
-    return resolved(item.component, item.variable, item.attribute_type)
+def _found(
+    item: GetVariableData | SetVariableData, settings: Settings
+) -> Variable | Unresolved:
+    return resolved(item.component, item.variable, item.attribute_type, settings.custom)
 
 
 def _limit(count: int, most: int, member: str) -> None:

@@ -44,6 +44,7 @@ class FixedView(View):
         info=None,
         settings=None,
     ):
+        self._settings = settings or Settings()
         self._info = info or StationInfo("CP001", "Acme", "EV22", "SN0001", "1.4.2")
         self._specs = tuple(specs)
         self._settings = settings or Settings()

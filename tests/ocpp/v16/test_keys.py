@@ -6,11 +6,11 @@ import pytest
 
 from agent.core.effects import Done, SettingResult, SettingsAnswer, SettingStatus, Verdict
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
-from agent.core.variables import TABLE, Access, Kind, Variable, by_key
+from agent.core.variables import TABLE, Access, Kind, Settings, Variable, by_key
 from agent.ocpp.adapter import Answered, Incoming
 from agent.ocpp.v16 import keys
 from agent.ocppj.errors import RpcError, RpcErrorCode
-from tests.ocpp.v16.facts import ADAPTER, VIEW, answer, asked
+from tests.ocpp.v16.facts import ADAPTER, VIEW, FixedView, answer, asked
 from tests.support.schemas import validate
 
 SECRET = Variable(
@@ -151,6 +151,26 @@ def test_an_outcome_that_is_no_list_of_settings_is_an_internal_error():
 def test_a_request_of_another_kind_has_asked_for_nothing():
     incoming = Incoming("GetConfiguration", SettingsReadRequested(9), None)
     assert json.loads(ADAPTER.respond(incoming, SettingsAnswer(()), VIEW)) == {}
+
+
+def test_a_key_is_not_asked_for_by_the_name_that_another_version_gives_it():
+    assert answered(get("OCPPCommCtrlr.HeartbeatInterval"), "GetConfiguration") == {
+        "unknownKey": ["OCPPCommCtrlr.HeartbeatInterval"]
+    }
+    found = change("OCPPCommCtrlr.HeartbeatInterval", "60")
+    assert answered(found, "ChangeConfiguration") == {"status": "NotSupported"}
+
+
+def test_the_operators_own_keys_are_keys():
+    own = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows")
+    view = FixedView(settings=Settings(custom=(own,)))
+    assert own.name in asked("GetConfiguration", "{}", view).request.names
+    incoming = asked("GetConfiguration", '{"key":["ROWS","Columns"]}', view)
+    outcome = SettingsAnswer((SettingResult(own.name, SettingStatus.ACCEPTED, "3"),))
+    assert answer(incoming, outcome, view) == {
+        "configurationKey": [{"key": "Rows", "readonly": False, "value": "3"}],
+        "unknownKey": ["Columns"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from agent.core.effects import (
     Verdict,
 )
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
-from agent.core.variables import MAX_KEYS, MAX_SET_ITEMS, TABLE
+from agent.core.variables import MAX_KEYS, MAX_SET_ITEMS, TABLE, Kind, Variable
 from agent.ocpp.adapter import Answered
 from agent.ocpp.v201.adapter import Adapter201
 from agent.ocpp.v201.datatypes import Component, WireVariable
@@ -48,6 +48,14 @@ def read_results(incoming, outcome):
 def write_results(incoming, outcome):
     payload = Adapter201().respond(incoming, outcome, Facts())
     return answer("SetVariables", payload)["setVariableResult"]
+
+
+def test_the_operators_own_settings_are_a_component():
+    own = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows")
+    component = Component("customkeys")
+    assert resolved(component, WireVariable("rows"), None, (own,)) is own
+    assert resolved(component, WireVariable("columns"), None, (own,)) == "UnknownVariable"
+    assert resolved(component, WireVariable("rows"), None) == "UnknownComponent"
 
 
 @pytest.mark.parametrize("setting", TABLE, ids=lambda one: one.name)
