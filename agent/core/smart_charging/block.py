@@ -109,10 +109,7 @@ def _begun(
     state: SmartCharging, evse_id: int, profile: Profile, context: Context
 ) -> SmartCharging:
     """Install the profile that a remote start brought; it was checked then (K05.FR.03)."""
-    running = transactions(context.evses)
-    if evse_id not in running:
-        return state
-    profile = replace(profile, transaction_id=running[evse_id])
+    profile = replace(profile, transaction_id=transactions(context.evses)[evse_id])
     entries = {**state.book.entries, profile.key: Installed(evse_id, profile)}
     return replace(state, book=Book(entries))
 

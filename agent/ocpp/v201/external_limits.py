@@ -6,11 +6,10 @@ the grid operator's input is the system operator's.
 
 from agent.core.bounds import GRID
 from agent.core.effects import LimitTold
-from agent.ocpp.v201.datatypes import Wire
+from agent.ocpp.v201.datatypes import ChargingLimitSource, Wire
 from agent.ocpp.v201.messages import (
     ChargingLimit,
     ClearedChargingLimitRequest,
-    LimitSource,
     NotifyChargingLimitRequest,
 )
 
@@ -18,7 +17,7 @@ from agent.ocpp.v201.messages import (
 def told(message: LimitTold) -> tuple[str, Wire]:
     """Return action and payload; what concerns the whole station names no EVSE."""
     is_grid = message.origin == GRID
-    source: LimitSource = "SO" if is_grid else "EMS"
+    source: ChargingLimitSource = "SO" if is_grid else "EMS"
     evse_id = message.evse_id or None
     if not message.is_in_force:
         return "ClearedChargingLimit", ClearedChargingLimitRequest(source, evse_id)

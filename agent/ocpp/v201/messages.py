@@ -108,10 +108,6 @@ class AuthorizeResponse(Wire, frozen=True):
     certificate_status: AuthorizeCertificateStatus | None = None
 
 
-LimitSource = Literal["EMS", "Other", "SO", "CSO"]
-"""ChargingLimitSourceEnumType."""
-
-
 class BootNotificationRequest(Wire, frozen=True):
     """The station introduces itself."""
 
@@ -188,7 +184,7 @@ class StatusNotificationResponse(Wire, frozen=True):
 class ChargingLimit(Wire, frozen=True):
     """Who limits (ChargingLimitType)."""
 
-    charging_limit_source: LimitSource
+    charging_limit_source: ChargingLimitSource
     is_grid_critical: bool | None = None
 
 
@@ -207,7 +203,7 @@ class NotifyChargingLimitResponse(Wire, frozen=True):
 class ClearedChargingLimitRequest(Wire, frozen=True):
     """Somebody else than the CSMS limits no more."""
 
-    charging_limit_source: LimitSource
+    charging_limit_source: ChargingLimitSource
     evse_id: Int | None = None
 
 

@@ -29,7 +29,16 @@ from agent.core.events import (
     TransactionAcknowledged,
 )
 from agent.core.smart_charging.block import LONGEST_COMPOSITE_S, PROFILES_PER_REPORT
-from agent.core.smart_charging.profile import Entry, Kind, Profile, Purpose, Recurrency, Unit
+from agent.core.smart_charging.profile import (
+    Book,
+    Entry,
+    Installed,
+    Kind,
+    Profile,
+    Purpose,
+    Recurrency,
+    Unit,
+)
 from agent.core.station import deadline, targets
 from agent.core.values import EvseCapabilities
 from hal.types import PilotState
@@ -494,6 +503,19 @@ def test_clearing_takes_effect_at_once() -> None:
     assert clear(bench)
     assert offered(bench) == 32.0
     assert not clear(bench)
+
+
+def test_an_external_constraint_is_not_the_csmss_to_clear() -> None:
+    """K10.FR.05."""
+    bench = Bench().ready()
+    grid = limiting(-1, 10, Purpose.EXTERNAL)
+    book = Book({grid.key: Installed(0, grid, "SO")})
+    state = replace(bench.station.smart_charging, book=book)
+    bench.station = replace(bench.station, smart_charging=state)
+    assert composite(bench) == [(0, 10)]
+    assert not clear(bench)
+    assert not clear(bench, profile_id=-1)
+    assert reports(bench, sources=("SO",))[0].source == "SO"
 
 
 # --- report ---

@@ -402,6 +402,12 @@ def test_named_phases_that_are_missing_leave_the_limit_per_phase_alone() -> None
     assert found == [(0, 3680, 3)]
 
 
+def test_neighbours_that_look_alike_are_one_period_whoever_limits() -> None:
+    mine = profile(1, [(0, 20), (60, 10)])
+    most = profile(2, [(0, 10), (30, 10.05)], MAX)
+    assert composite(book(mine, most), 120) == [(0, 10)]
+
+
 def test_limits_are_never_rounded_up() -> None:
     assert composite(book(profile(1, [(0, 15.99)])), 60) == [(0, 15.9)]
     assert composite(book(profile(1, [(0, 8.1)])), 60) == [(0, 8.1)]
