@@ -11,7 +11,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,13 @@ from agent.config import (
 )
 from agent.core import durable, security
 from agent.core.bounds import Site
-from agent.core.events import Event, PowerUp, SecurityEventRaised, StorageFailed
+from agent.core.events import (
+    Event,
+    GridInputChanged,
+    PowerUp,
+    SecurityEventRaised,
+    StorageFailed,
+)
 from agent.core.station import Station
 from agent.core.values import BootReason, EvseSpec, Sharing, StationInfo, Terms
 from agent.custom_keys import custom_variables
@@ -138,8 +144,22 @@ def _spec(evse: EvseSettings) -> EvseSpec:
 
 def _site(board: Board, safe_a: float) -> Site:
     site = board.site
-    terms = Terms(Sharing(site.sharing), site.rotate_s)
-    return Site(fuse_a=site.max_a, voltage_v=site.voltage_v, terms=terms, safe_a=safe_a)
+    return Site(
+        fuse_a=site.max_a,
+        voltage_v=site.voltage_v,
+        terms=Terms(Sharing(site.sharing), site.rotate_s),
+        grid_w=board.grid_input.limit_w if board.grid_input else None,
+        safe_a=safe_a,
+    )
+
+
+def _to_grid(kernel: Kernel) -> Callable[[bool], None]:
+    """Return what takes the grid operator's word to the kernel."""
+
+    def changed(active: bool) -> None:
+        kernel.post(GridInputChanged(active))
+
+    return changed
 
 
 class Agent:
@@ -239,6 +259,8 @@ class Agent:
         if last.boot and not security_log.was_there:
             first.append(SecurityEventRaised("SecurityLogWasCleared"))
         services = [self._watched(shell.kernel), *self._limits(shell)]
+        if hardware.grid_input is not None:
+            services.append(hardware.grid_input.run(_to_grid(shell.kernel)))
         await shell.run(first, *services, socket=self._config.control_socket)
         return shell.restart is not None and not self._is_told_to_end
 

@@ -16,6 +16,7 @@ for every driver:
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 from hal.types import EvseCapabilities, Fault, IdToken, MeterReading, PilotState
@@ -105,6 +106,18 @@ class EvseController(Device, Protocol):
 
 class Meter(Device, Protocol):
     """An energy meter that reports plausible readings through its listener."""
+
+
+class DigitalInput(Protocol):
+    """A contact that is closed or open, such as the grid operator's."""
+
+    @abstractmethod
+    async def run(self, changed: Callable[[bool], None]) -> None:
+        """Report whether it is active, at once and on every settled change, until cancelled.
+
+        An input that cannot be read is reported as active: it stands for a limit, and a
+        limit that may be there is there.
+        """
 
 
 class TokenReader(Device, Protocol):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
-from hal.api import EvseController, EvseListener, Meter, TokenReader
+from hal.api import DigitalInput, EvseController, EvseListener, Meter, TokenReader
 from hal.board_file import (
     Board,
     EvseSettings,
@@ -24,6 +24,7 @@ from hal.board_file import (
     ModbusTcpSettings,
     PortSettings,
     SimulatedControllerSettings,
+    SimulatedInputSettings,
     board_template,
     check_board,
     load_board,
@@ -105,6 +106,7 @@ class Hardware:
 
     Attributes:
         evses: by ascending id.
+        grid_input: the grid operator's, None where there is none.
         simulator: the hand that moves a simulated board; None for a real one.
     """
 
@@ -112,6 +114,7 @@ class Hardware:
     simulator: "Simulator | None"
     _lines: tuple[_Line, ...] = ()
     _ports: Mapping[str, "_HasCounters"] = field(default_factory=dict)
+    grid_input: DigitalInput | None = None
 
     def ports(self) -> dict[str, dict[str, float]]:
         """Return what each port has seen, by its name in the board file, for people.
@@ -155,7 +158,9 @@ def build(board: Board, *, state_directory: Path) -> Hardware:
     """
     builder = _Builder(board, state_directory)
     evses = tuple(builder.evse(evse) for evse in board.evses)
-    return Hardware(evses, builder.simulator, tuple(builder.lines), builder.counting)
+    return Hardware(
+        evses, builder.simulator, tuple(builder.lines), builder.counting, builder.grid_input()
+    )
 
 
 class _Builder:
@@ -179,6 +184,15 @@ class _Builder:
             meter=self._meter(evse),
             readers=self._readers(evse),
         )
+
+    def grid_input(self) -> DigitalInput | None:
+        match self._board.grid_input:
+            case None:
+                return None
+            case SimulatedInputSettings():
+                from hal.sim.remote import RemoteInput  # noqa: PLC0415 - see the module
+
+                return RemoteInput(self._the_simulator())
 
     def _controller(self, evse: EvseSettings) -> EvseController:
         match evse.controller:

@@ -151,12 +151,23 @@ class EvseSettings(Value, frozen=True):
     derating: DeratingSettings | None = None
 
 
+class SimulatedInputSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
+    """An input that a bench sets: `pilotwire sim set grid input 1`.
+
+    Attributes:
+        limit_w: what all EVSEs together may draw while it is active.
+    """
+
+    limit_w: Annotated[float, Meta(ge=0.0, le=5_000_000.0)]
+
+
 class BoardFile(Value, frozen=True):
     """A board file as it is written."""
 
     port: Annotated[dict[Name, PortSettings], Meta(max_length=MAX_EVSES)]
     evse: Annotated[tuple[EvseSettings, ...], Meta(min_length=1, max_length=MAX_EVSES)]
     site: SiteSettings = SiteSettings()
+    grid_input: SimulatedInputSettings | None = None
 
 
 class Board(Value, frozen=True):
@@ -168,6 +179,7 @@ class Board(Value, frozen=True):
         evses: by ascending id, which are 1 to their number.
         maps: the register maps it names, by name.
         site: the grid connection that the EVSEs share.
+        grid_input: the grid operator's contact that reduces power; None without one.
     """
 
     path: Path
@@ -175,6 +187,7 @@ class Board(Value, frozen=True):
     evses: tuple[EvseSettings, ...]
     maps: dict[str, RegisterMap]
     site: SiteSettings = SiteSettings()
+    grid_input: SimulatedInputSettings | None = None
 
     @property
     def is_simulated(self) -> bool:
@@ -198,7 +211,14 @@ def load_board(path: Path) -> Board:
     if problems:
         raise FileProblems(dict.fromkeys(problems))
     evses = tuple(sorted(file.value.evse, key=lambda evse: evse.id))
-    return Board(path=path, ports=file.value.port, evses=evses, maps=maps, site=file.value.site)
+    return Board(
+        path=path,
+        ports=file.value.port,
+        evses=evses,
+        maps=maps,
+        site=file.value.site,
+        grid_input=file.value.grid_input,
+    )
 
 
 def check_board(path: Path) -> list[Problem]:
@@ -349,6 +369,8 @@ def _in_readers(data: BoardFile) -> Iterator[_Mistake]:
 
 
 def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
+    if data.grid_input is not None and not all(map(_is_simulated, data.evse)):
+        yield ("grid_input", "driver"), "a simulated input needs a board that is simulated"
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         wired = evse.conductors

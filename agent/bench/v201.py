@@ -52,12 +52,10 @@ class Clerk201:
     requests: Mapping[str, type[msgspec.Struct]] = m.STATION_REQUESTS
     responses: Mapping[str, type[msgspec.Struct]] = m.RESPONSES
     unchecked: Mapping[str, Payload] = {
-        "ClearedChargingLimit": {},
         "FirmwareStatusNotification": {},
         "Get15118EVCertificate": {"status": "Failed", "exiResponse": ""},
         "GetCertificateStatus": {"status": "Failed"},
         "LogStatusNotification": {},
-        "NotifyChargingLimit": {},
         "NotifyCustomerInformation": {},
         "NotifyDisplayMessages": {},
         "NotifyEVChargingNeeds": {"status": "Rejected"},
@@ -89,6 +87,10 @@ class Clerk201:
                 event = SecurityEvent(request.type, request.timestamp)
                 desk.station.take_security_event(event)
                 return _noted(request, "SecurityEventNotification", desk)
+            case m.NotifyChargingLimitRequest():
+                return _noted(request, "NotifyChargingLimit", desk)
+            case m.ClearedChargingLimitRequest():
+                return _noted(request, "ClearedChargingLimit", desk)
             case m.MeterValuesRequest():
                 return _noted(request, "MeterValues", desk)
             case m.ReservationStatusUpdateRequest():

@@ -96,12 +96,13 @@ def _declare_token(parser: argparse.ArgumentParser) -> None:
 
 def _declare_lines(actions: dict[str, argparse.ArgumentParser]) -> None:
     setting = actions["set"]
-    setting.add_argument("device", metavar="DEVICE", help="evse-1, meter-1, ...")
+    setting.add_argument("device", metavar="DEVICE", help="evse-1, meter-1, grid, ...")
     setting.add_argument(
         "point",
         metavar="POINT",
         help="of an EVSE: draw (A), voltage_l1 to voltage_l3 (V), frequency (Hz), "
-        "energy_import (Wh); of a meter: a point of its register map",
+        "energy_import (Wh), temperature (°C); of a meter: a point of its register map; of "
+        "grid: input (0 or 1)",
     )
     setting.add_argument(
         "value", metavar="VALUE", type=_value, help="a number, or `auto` to let go of it"

@@ -19,7 +19,7 @@ from typing import Literal, Never
 
 import msgspec
 
-from hal.api import EvseController, EvseListener, TokenReader
+from hal.api import DigitalInput, EvseController, EvseListener, TokenReader
 from hal.errors import BoardError, BusError
 from hal.sim import wire
 from hal.sim.vehicle import SimRefused, check_offer
@@ -40,7 +40,7 @@ MAX_SOCKET_PATH = 107
 
 _POLL_S = 0.05
 
-Role = Literal["evse", "reader"]
+Role = Literal["evse", "reader", "input"]
 Sink = Callable[[wire.Report], None]
 
 
@@ -135,6 +135,8 @@ class Link(asyncio.Protocol):
             role: Role = "evse"
             if isinstance(message.params.report, wire.Presented):
                 role = "reader"
+            elif isinstance(message.params.report, wire.Input):
+                role = "input"
             sink = self._sinks.get((role, message.params.evse_id))
             if sink is not None:
                 sink(message.params.report)
@@ -363,6 +365,8 @@ class RemoteController(EvseController):
                 listener.detected(report.capabilities)
             case wire.Faults():
                 self._compare(listener, report.faults)
+            case wire.Input():
+                pass  # the board's, not an EVSE's
             case wire.Presented():
                 listener.token_presented(report.id_token)
 
@@ -374,6 +378,26 @@ class RemoteController(EvseController):
         for fault in self._told - faults.keys():
             listener.fault_cleared(fault)
         self._told, self._is_first = set(faults), False
+
+
+class RemoteInput(DigitalInput):
+    """The grid operator's input of the simulated board."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    async def run(self, changed: Callable[[bool], None]) -> None:
+        """Report until cancelled; without a connection it counts as active."""
+
+        def deliver(report: wire.Report) -> None:
+            if isinstance(report, wire.Input):
+                changed(report.active)
+
+        while True:
+            with suppress(BusError):
+                await (await self._simulator.link()).subscribed("input", 0, deliver)
+            changed(True)
+            await asyncio.sleep(RETRY_S)
 
 
 class RemoteReader(TokenReader):

@@ -60,6 +60,8 @@ class SimulatorServer:
         self._linger_s = linger_s
         self._clients: dict[asyncio.Task[None], Client] = {}
         self._drivers: set[Client] = set()
+        self._inputs: set[Client] = set()
+        self._input_active = False
         self._path: Path | None = None
         self._socket_inode: int | None = None
         self._server: asyncio.Server | None = None
@@ -113,6 +115,7 @@ class SimulatorServer:
             client.close()
 
     def _forget(self, client: Client) -> None:
+        self._inputs.discard(client)
         for unit in self._units.values():
             unit.detach(client)
         if client in self._drivers:
@@ -166,6 +169,10 @@ class SimulatorServer:
             case wire.RunEvse():
                 self._unit(params.evse_id).attach_controller(client)
                 self._stay_for(client)
+            case wire.RunInput():
+                self._inputs.add(client)
+                client.report(self._input_report())
+                self._stay_for(client)
             case wire.RunReader():
                 self._unit(params.evse_id).attach_reader(client)
                 self._stay_for(client)
@@ -208,12 +215,25 @@ class SimulatorServer:
             evse_id = next(readers, 1)
         self._unit(evse_id).present(IdToken(params.id_token, params.type))
 
+    def _input_report(self) -> wire.Reported:
+        return wire.Reported(0, wire.Input(self._input_active))
+
+    def _set_input(self, params: wire.Set) -> None:
+        if params.point != "input" or params.value not in {0, 1}:
+            raise SimRefused("device grid has the point input, which is 0 or 1")
+        self._input_active = bool(params.value)
+        for client in self._inputs:
+            client.report(self._input_report())
+
     def _set(self, params: wire.Set) -> None:
+        if params.device == "grid":
+            self._set_input(params)
+            return
         kind, _, number = params.device.partition("-")
         unit = self._units.get(int(number)) if number.isdecimal() else None
         if unit is None or kind not in {"evse", "meter"}:
             devices = ", ".join(f"evse-{n}, meter-{n}" for n in self._units)
-            raise SimRefused(f"no device {params.device!r}; there are {devices}")
+            raise SimRefused(f"no device {params.device!r}; there are {devices}, grid")
         if kind == "evse":
             unit.evse.set(params.point, params.value)
         else:

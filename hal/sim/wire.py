@@ -60,6 +60,12 @@ class RunReader(OfEvse, frozen=True):
     """Parameters of `reader.run`."""
 
 
+class RunInput(Params, frozen=True):
+    """Parameters of `input.run`; the input belongs to the whole board, EVSE 0."""
+
+    evse_id: Literal[0] = 0
+
+
 class Offer(OfEvse, frozen=True):
     """Parameters of `evse.offer`; see `EvseController.offer`."""
 
@@ -123,7 +129,8 @@ class Set(Params, frozen=True):
     """Parameters of `sim.set`.
 
     Attributes:
-        device: `evse-1` for a signal of the EVSE, `meter-1` for a point of its meter's map.
+        device: `evse-1` for a signal of the EVSE, `meter-1` for a point of its meter's map,
+            `grid` for the grid operator's input, whose only point is `input`, 0 or 1.
         point: one of the device's.
         value: None lets go of what was set before.
     """
@@ -154,6 +161,7 @@ METHODS: dict[str, type[Params]] = {
     "evse.energize": Energize,
     "evse.lock": Lock,
     "reader.run": RunReader,
+    "input.run": RunInput,
     "board.meters": Meters,
 }
 """Every method and what its parameters must be."""
@@ -214,6 +222,12 @@ class Temperature(Value, frozen=True, tag="temperature", tag_field="kind"):
     temperature_c: float
 
 
+class Input(Value, frozen=True, tag="input", tag_field="kind"):
+    """Whether the grid operator's input is active."""
+
+    active: bool
+
+
 class Faults(Value, frozen=True, tag="faults", tag_field="kind"):
     """Everything that is broken now, with a text for people."""
 
@@ -232,7 +246,7 @@ class Presented(Value, frozen=True, tag="token", tag_field="kind"):
     id_token: IdToken
 
 
-Report: TypeAlias = Pilot | Outlet | Cable | Temperature | Faults | Detected | Presented
+Report: TypeAlias = Pilot | Outlet | Cable | Temperature | Input | Faults | Detected | Presented
 
 
 class Reported(Value, frozen=True):

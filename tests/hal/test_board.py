@@ -224,3 +224,45 @@ def test_real_ports_are_counted_under_their_own_names():
     )
     hardware = built(directory, text)
     assert hardware.ports()["bus"] == {**hardware.ports()["bus"], "requests": 0, "load": 0.0}
+
+
+def test_the_grid_operators_input_is_active_when_it_says_so_and_when_nobody_can_tell():
+    async def main():
+        directory = short_directory()
+        text = board_template() + '\n[grid_input]\ndriver = "simulated"\nlimit_w = 4200\n'
+        hardware = built(directory, text)
+        seen: list[bool] = []
+        changed = asyncio.Event()
+
+        def take(active: bool) -> None:
+            seen.append(active)
+            changed.set()
+
+        async def until(active: bool) -> None:
+            async with asyncio.timeout(20):
+                while seen[-1:] != [active]:
+                    changed.clear()
+                    await changed.wait()
+
+        reading = asyncio.create_task(hardware.grid_input.run(take))
+        await until(False)
+        setting = {"device": "grid", "point": "input", "value": 1}
+        await hardware.simulator.call("sim.set", setting)
+        await until(True)
+        await hardware.simulator.call("sim.set", {**setting, "value": 0})
+        await until(False)
+        for wrong in ({"value": 2}, {"point": "output"}):
+            with pytest.raises(SimRefused, match="which is 0 or 1"):
+                await hardware.simulator.call("sim.set", {**setting, **wrong})
+        await end(hardware.simulator)
+        await until(True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await end(hardware.simulator)
+        await hardware.close()
+
+    asyncio.run(main())
+
+
+def test_a_board_without_such_an_input_has_none():
+    assert built(short_directory(), board_template()).grid_input is None

@@ -8,6 +8,7 @@ import pytest
 from hal.board_file import (
     DeratingSettings,
     ModbusSerialSettings,
+    SimulatedInputSettings,
     SiteSettings,
     board_template,
     check_board,
@@ -302,3 +303,9 @@ def test_the_map_of_a_controller_is_no_meter(tmp_path):
     assert found(tmp_path, ONE.replace('"eastron-sdm630"', '"box"')) == [
         "9: box is no meter: a meter with phases = 3 needs energy_import"
     ]
+
+
+def test_an_input_of_the_grid_operator_is_taken_over(tmp_path):
+    path = tmp_path / "board.toml"
+    path.write_text(ONE + '\n[grid_input]\ndriver = "simulated"\nlimit_w = 4200\n')
+    assert load_board(path).grid_input == SimulatedInputSettings(4200.0)

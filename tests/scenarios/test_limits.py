@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from agent.core.bounds import Site
+from agent.core.events import GridInputChanged
 from hal.types import Fault
 from tests.support.lab import IDENTITY, OTHER_TAG, TAG, VERSIONS, Lab, check_bills, run
 
@@ -263,3 +265,28 @@ def test_a_vehicle_that_draws_too_much_is_stopped_with_the_reason(version: str) 
     check_bills(lab)
     expected = "Other" if version == "ocpp1.6" else "OvercurrentFault"
     assert lab.bills[0].reason == expected
+
+
+def test_the_grid_operator_reduces_the_power_of_the_whole_station(version: str) -> None:
+    """From the contact to the offer within a second; the vehicle takes 5 s at the most."""
+
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        lab.post(GridInputChanged(active=False))
+        await lab.online()
+        for evse_id in (1, 2):
+            await lab.charging(evse_id, token=f"TAG-{evse_id}")
+        await asyncio.sleep(30)
+        lab.post(GridInputChanged(active=True))
+        await asyncio.sleep(1)
+        assert [sim.offer_a for sim in lab.hardware] == [8.0, 8.0]
+        await asyncio.sleep(5)
+        assert sum(sim.reading().power_w for sim in lab.hardware) <= 11_040.0
+        lab.post(GridInputChanged(active=False))
+        await asyncio.sleep(10)
+        assert [sim.offer_a for sim in lab.hardware] == [32.0, 32.0]
+        for evse_id in (1, 2):
+            lab.unplug(evse_id)
+        await lab.delivered()
+
+    check_bills(run(Lab(version, evses=2, site=Site(grid_w=11_040.0)), story))
