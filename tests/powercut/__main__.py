@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument(
         "--cuts", type=int, default=0, help="most cuts of each scenario (default 0: no sweep)"
     )
+    parser.add_argument("--only", default="", help="sweep scenarios with this in their names")
     parser.add_argument("--ocpp", choices=PROTOCOLS, default="both", help="versions spoken")
     parser.add_argument("--seed", type=int, help="of everything random (default: a new one)")
     args = parser.parse_args()
@@ -38,7 +39,7 @@ def main() -> int:
         print(result, flush=True)
         problems += result.problems
     if args.cuts:
-        problems += sweep(args.cuts, seed, partial(print, flush=True))
+        problems += sweep(args.cuts, seed, args.only, partial(print, flush=True))
     if problems:
         print(f"powercut: repeat with --seed {seed}")
     return 1 if problems else 0
