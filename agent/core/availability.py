@@ -167,7 +167,8 @@ def _registered(state: Availability, context: Context) -> Availability:
     since = state.outage_from_s
     threshold = context.settings.integer(variables.OFFLINE_THRESHOLD)
     is_long = since is not None and context.now.monotonic_s - since > threshold
-    if state.restates and is_long:
+    restates = context.settings.flag(variables.STATUS_ON_RECONNECT)
+    if restates or (state.restates and is_long):
         state = replace(state, told={}, acknowledged={})
     return replace(state, outage_from_s=None)
 

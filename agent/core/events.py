@@ -623,6 +623,12 @@ Request = (
 )
 
 
+class QuirksTolerated(Value, frozen=True):
+    """A frame of the CSMS was understood although it breaks rules; names may repeat."""
+
+    quirks: tuple[str, ...]
+
+
 class SecurityEventRaised(Value, frozen=True):
     """Something relevant to security happened outside the core."""
 
@@ -843,6 +849,7 @@ Event = (
     | InstallerFound
     | UpdateWorkEnded
     | UploadEnded
+    | QuirksTolerated
     | SecurityEventRaised
     | Raised
 )

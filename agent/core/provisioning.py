@@ -149,7 +149,7 @@ def _registration(state: Provisioning, event: Event, context: Context) -> Turn[P
             restarting = replace(state, is_restarting=True, intended=reason)
             return Turn(restarting, (Restart(reason),))
         case TriggerRequested(kind=TriggerKind.BOOT, request_id=request_id):
-            return _boot_triggered(state, request_id)
+            return _boot_triggered(state, request_id, context)
         case TriggerRequested(kind=TriggerKind.HEARTBEAT, request_id=request_id):
             accepted = Reply(request_id, Done(Verdict.ACCEPTED))
             return Turn(state, (accepted, HeartbeatSent(is_triggered=True)))
@@ -169,7 +169,10 @@ def _linked(state: Provisioning, context: Context) -> Turn[Provisioning]:
             interval_s=0,
             boot_due_s=context.now.monotonic_s,
         )
-    if state.registration is RegistrationStatus.ACCEPTED:
+    is_accepted = state.registration is RegistrationStatus.ACCEPTED
+    if is_accepted and context.settings.flag(variables.BOOT_ON_RECONNECT):
+        state = replace(state, registration=None, boot_due_s=context.now.monotonic_s)
+    elif is_accepted:
         return Turn(_beating(state, context), (), (Registered(),))
     return _introduced(state, context)
 
@@ -196,12 +199,17 @@ def _introduced(state: Provisioning, context: Context) -> Turn[Provisioning]:
     return Turn(replace(state, boot_due_s=None), (BootReported(state.boot_reason),))
 
 
-def _boot_triggered(state: Provisioning, request_id: int) -> Turn[Provisioning]:
+def _boot_triggered(
+    state: Provisioning, request_id: int, context: Context
+) -> Turn[Provisioning]:
     """Introduce the station before its time; one that is accepted needs no introduction.
 
     An introduction that is under way is the one that is wanted.
     """
     if state.registration is RegistrationStatus.ACCEPTED:
+        if context.settings.flag(variables.BOOT_WHEN_TRIGGERED):
+            told = BootReported(BootReason.TRIGGERED)
+            return Turn(state, (Reply(request_id, Done(Verdict.ACCEPTED)), told))
         done = Done(Verdict.REJECTED, "NotEnabled", "the station is accepted already")
         return Turn(state, (Reply(request_id, done),))
     accepted = Reply(request_id, Done(Verdict.ACCEPTED))

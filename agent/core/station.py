@@ -31,6 +31,7 @@ from agent.core import (
     session,
     supply,
     timebase,
+    tolerance,
     variables,
 )
 from agent.core.authorization import Authorization
@@ -56,6 +57,7 @@ from agent.core.events import (
     MeterFailed,
     MeterRead,
     PowerUp,
+    QuirksTolerated,
     StorageFailed,
     StorageRecovered,
     TimeLearned,
@@ -112,6 +114,7 @@ class Station(Value, frozen=True):
         specs: EVSEs of the board, by id from 1.
         site: the grid connection that they share.
         lost: sessions of EVSEs that the board had at the last boot and no longer has.
+        tolerated: how often the CSMS was forgiven what, by quirk.
         storage_ok: the last commit reached the disk.
     """
 
@@ -136,6 +139,7 @@ class Station(Value, frozen=True):
     outside: Outside = Outside()
     division: Division = Division()
     lost: Mapping[int, DurableSession] = {}
+    tolerated: Mapping[str, int] = {}
     storage_ok: bool = True
 
     @property
@@ -439,6 +443,8 @@ def _known(station: Station, event: Event, env: Env) -> Station:
             return replace(station, settings=replace(station.settings, derived=derived))
         case StorageFailed():
             return replace(station, storage_ok=False)
+        case QuirksTolerated():
+            return replace(station, tolerated=tolerance.counted(station.tolerated, event))
         case StorageRecovered():
             return replace(station, storage_ok=True)
         case _:

@@ -239,6 +239,24 @@ MINIMUM_PAUSE = _seconds(
     "Shortest time without an offer after a limit below 6 A has taken it away.",
     maximum=3600,
 )
+BOOT_ON_RECONNECT = _flag(
+    "OCPPCommCtrlr",
+    "BootOnReconnect",
+    False,
+    "The station introduces itself on every connection; some CSMSs show it offline otherwise.",
+)
+BOOT_WHEN_TRIGGERED = _flag(
+    "OCPPCommCtrlr",
+    "BootWhenTriggered",
+    False,
+    "An accepted station introduces itself again when the CSMS triggers it, against the rule.",
+)
+STATUS_ON_RECONNECT = _flag(
+    "OCPPCommCtrlr",
+    "StatusOnReconnect",
+    False,
+    "Every connector status is told on every connection, not only what has changed.",
+)
 RESET_RETRIES = Variable(
     "OCPPCommCtrlr",
     "ResetRetries",
@@ -388,6 +406,12 @@ MAX_ENERGY_ON_INVALID_ID = Variable(
     unit="Wh",
     minimum=0,
     maximum=1_000_000,
+)
+START_TOKEN_IN_STOP = _flag(
+    "TxCtrlr",
+    "StartTokenInEveryStop",
+    False,
+    "1.6: StopTransaction names the token that began when nobody presented one to stop.",
 )
 TX_BEFORE_ACCEPTED = _flag(
     "TxCtrlr",

@@ -10,6 +10,8 @@ import datetime as dt
 import math
 import re
 
+from agent.ocppj.quirks import Quirk, noted
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND = dt.timedelta(seconds=1)
 _QUOTED = 40  # characters of an unreadable text that an error repeats
@@ -23,6 +25,8 @@ _FORM = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
+
+_STRICT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def to_text(wall_s: float) -> str:
@@ -61,6 +65,8 @@ def from_text(text: str) -> float:
             f"{text[:_QUOTED]!r} is no date and time: RFC 3339 is expected, "
             "such as 2025-01-31T12:00:00.000Z"
         )
+    if not _STRICT.fullmatch(text):
+        noted(Quirk.TIME_FORM)
     try:
         instant = _calendar(match) - _offset(match)
     except (ValueError, OverflowError) as error:

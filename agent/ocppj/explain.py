@@ -2,7 +2,8 @@
 
 A payload that fits its Struct costs one typed decode. Only what msgspec refuses is parsed a
 second time: harmless differences that CSMSs in the field make are mended (`5.0` or `"5"` for
-an integer, `"true"` for a boolean, on request a literal in another case), and what still does
+an integer, `"true"` for a boolean, a list around an object, on request a literal in another
+case), and what still does
 not fit is explained as an `RpcError` with the code that OCPP gives to that kind of mistake
 (OCPP-J 1.6 chapter 4.2.3; OCPP 2.0.1 part 4, chapter 4.3).
 
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import inspect
 
 from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.quirks import Quirk, noted, tentative
 from hal.schema import Kind, Violation, path_text, violations
 
 T = TypeVar("T")
@@ -69,10 +71,11 @@ def _mended(payload: msgspec.Raw | bytes, type_: type[T], *, any_case: bool) -> 
         raise RpcError(code, "$ holds a number that is out of range") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise _unreadable() from None
-    tree = _relaxed(tree, inspect.type_info(type_), any_case=any_case)
-    found = next(violations(tree, type_), None)
-    if found is not None:
-        raise explained(found)
+    with tentative():
+        tree = _relaxed(tree, inspect.type_info(type_), any_case=any_case)
+        found = next(violations(tree, type_), None)
+        if found is not None:
+            raise explained(found)
     return msgspec.convert(tree, type_)
 
 
@@ -98,7 +101,9 @@ def _relaxed(value: Any, type_: inspect.Type, *, any_case: bool) -> Any:
         case inspect.StructType(fields=fields) if isinstance(value, dict):
             by_name = {field.encode_name: field.type for field in fields}
             return {
-                name: _relaxed(member, by_name[name], any_case=any_case)
+                name: _relaxed(
+                    _unwrapped(member, by_name[name]), by_name[name], any_case=any_case
+                )
                 if name in by_name
                 else member
                 for name, member in value.items()
@@ -106,21 +111,52 @@ def _relaxed(value: Any, type_: inspect.Type, *, any_case: bool) -> Any:
         case inspect.VarTupleType(item_type=item) if isinstance(value, list):
             return [_relaxed(member, item, any_case=any_case) for member in value]
         case inspect.LiteralType(values=values) if any_case and isinstance(value, str):
-            folded = value.casefold()
-            return next((one for one in values if str(one).casefold() == folded), value)
+            return _in_case(value, values)
         case _:
             return _relaxed_scalar(value, type_)
+
+
+def _relaxed_member(value: Any, type_: inspect.Type, *, any_case: bool) -> Any:
+    return _relaxed(_unwrapped(value, type_), type_, any_case=any_case)
+
+
+def _unwrapped(value: Any, type_: inspect.Type) -> Any:
+    """Return the only member of a list that stands where an object belongs.
+
+    1.6 reference, chapter 11, number 50: csChargingProfiles sounds like several.
+    """
+    real = [type_]
+    if isinstance(type_, inspect.UnionType):
+        real = [one for one in type_.types if not isinstance(one, inspect.NoneType)]
+    is_object = len(real) == 1 and isinstance(real[0], inspect.StructType)
+    if not is_object or not isinstance(value, list) or len(value) != 1:
+        return value
+    noted(Quirk.LIST_FOR_OBJECT)
+    return value[0]
+
+
+def _in_case(value: str, values: tuple[Any, ...]) -> Any:
+    """Return the declared word that differs from a value in case only, else the value."""
+    folded = value.casefold()
+    meant = next((one for one in values if str(one).casefold() == folded), value)
+    if meant != value:
+        noted(Quirk.OTHER_CASE)
+    return meant
 
 
 def _relaxed_scalar(value: Any, type_: inspect.Type) -> Any:
     match type_, value:
         case inspect.IntType(), float() if value.is_integer():
+            noted(Quirk.WHOLE_DECIMAL)
             return int(value)
         case inspect.IntType(), str() if _INTEGER_TEXT.fullmatch(value.strip()):
+            noted(Quirk.NUMBER_AS_TEXT)
             return int(value)
         case inspect.FloatType(), str() if _NUMBER_TEXT.fullmatch(value.strip()):
+            noted(Quirk.NUMBER_AS_TEXT)
             return float(value)
         case inspect.BoolType(), str() if value.strip().casefold() in {"true", "false"}:
+            noted(Quirk.BOOLEAN_AS_TEXT)
             return value.strip().casefold() == "true"
         case _:
             return value

@@ -16,9 +16,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from agent.ocppj.quirks import Quirk, noted
+
 LONGEST_ID = 128
 """Characters of a message id that we take; the specification says 36, and CSMSs that exceed
 it expect an answer (1.6 reference, chapter 11, number 11)."""
+
+LONGEST_RULED = 36
+"""Characters that a message id may have (OCPP-J 1.6, chapter 4.1.4)."""
 
 LONGEST_CODE = 64
 """Characters that are kept of a received error code; the longest official one has 29."""
@@ -113,6 +118,8 @@ def parse(text: str | bytes) -> tuple[Frame, bytes]:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise FrameError(Flaw.UNREADABLE) from None
     id_json = msgspec.json.encode(frame.message_id)
+    if len(frame.message_id) > LONGEST_RULED:
+        noted(Quirk.LONG_ID)
     if len(frame.message_id) > LONGEST_ID:
         raise FrameError(Flaw.BAD_ID, id_json, is_answer=not isinstance(frame, CallFrame))
     return frame, id_json
@@ -120,7 +127,10 @@ def parse(text: str | bytes) -> tuple[Frame, bytes]:
 
 def payload_of(frame: CallFrame | ResultFrame) -> msgspec.Raw:
     """Return the payload; `null` counts as empty (OCPP-J 1.6, chapter 4.2.1)."""
-    return EMPTY if frame.payload == _NULL else frame.payload
+    if frame.payload is not EMPTY and frame.payload != _NULL:
+        return frame.payload
+    noted(Quirk.NO_PAYLOAD)
+    return EMPTY
 
 
 def call(message_id: str, action: str, payload: bytes) -> bytes:
@@ -164,6 +174,8 @@ def _answer(kind: Any, message_id: str, parts: list[msgspec.Raw]) -> Frame:
     if kind == _RESULT:
         return ResultFrame(message_id, *parts[2:3])
     texts = [_scalar(part) for part in parts[2:4]]
+    if len(texts) < len(parts[2:4]) or not all(isinstance(text, str) for text in texts):
+        noted(Quirk.SHORT_ERROR)
     return ErrorFrame(message_id, *("" if text is None else str(text) for text in texts))
 
 
@@ -173,6 +185,8 @@ def _identity(parts: list[msgspec.Raw], *, is_answer: bool) -> tuple[bytes, str]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise FrameError(Flaw.BAD_ID, is_answer=is_answer)
     text = value if isinstance(value, str) else written.decode()
+    if not isinstance(value, str):
+        noted(Quirk.NUMERIC_ID)
     if len(text) > LONGEST_ID:
         raise FrameError(Flaw.BAD_ID, written, is_answer=is_answer)
     return written, text

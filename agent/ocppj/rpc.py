@@ -23,6 +23,7 @@ import msgspec
 from agent.ocppj import frames
 from agent.ocppj.errors import RpcErrorCode, spelled
 from agent.ocppj.frames import CallFrame, ErrorFrame, Flaw, FrameError, ResultFrame
+from agent.ocppj.quirks import Quirk, noted
 
 LONGEST_FRAME = 65_536
 """Characters of a frame that we take unless told otherwise (1.6 reference 1.2)."""
@@ -199,6 +200,8 @@ class Rpc:
             return self._turned_down(FrameError(Flaw.DUPLICATE, id_json))
         if len(self._open) >= OPEN_MOST:
             return self._turned_down(FrameError(Flaw.BUSY, id_json))
+        if self._open:
+            noted(Quirk.SEVERAL_CALLS)
         self._open.add(id_json)
         payload = frames.payload_of(frame)
         return CallReceived(frame.message_id, id_json, frame.action, payload)
@@ -210,13 +213,16 @@ class Rpc:
             return AnswerReceived(frame.message_id, action, payload)
         action = self._late.pop(frame.message_id, None)
         if action is not None:
+            noted(Quirk.LATE_ANSWER)
             return AnswerReceived(frame.message_id, action, payload, is_late=True)
+        noted(Quirk.UNSOLICITED_ANSWER)
         return Dropped(Flaw.UNSOLICITED)
 
     def _errored(self, frame: ErrorFrame) -> Received:
         action = self._settled(frame.message_id)
         if action is None:
             self._late.pop(frame.message_id, None)
+            noted(Quirk.UNSOLICITED_ANSWER)
             return Dropped(Flaw.UNSOLICITED)
         code = frame.code[: frames.LONGEST_CODE]
         description = frame.description[: frames.LONGEST_DESCRIPTION]

@@ -16,33 +16,36 @@ defect in the code that reads or writes one message is logged, and costs that me
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from agent.core import outbox, variables
 from agent.core.effects import (
     DataTransferSent,
     Done,
     Message,
+    MeterSampled,
     Outcome,
-    Record,
     SecurityEvent,
     StatusReported,
+    TransactionUpdated,
     Verdict,
 )
 from agent.core.events import (
     Event,
     MessageFailed,
+    QuirksTolerated,
     RecordDelivered,
     RecordFailed,
     SecurityEventRaised,
 )
 from agent.core.station import Station
-from agent.core.values import Value
 from agent.ocpp.adapter import Adapter, Answered, Call, Incoming
+from agent.ocppj import quirks
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from agent.ocppj.frames import Flaw
+from agent.ocppj.quirks import Quirk
 from agent.ocppj.rpc import (
     AnswerReceived,
     CallReceived,
@@ -52,20 +55,15 @@ from agent.ocppj.rpc import (
     Rpc,
 )
 from agent.runtime.clock import World
+from agent.runtime.exchange import Inbox, Records, Sent, WireObserver
 from agent.runtime.guard import guarded
 from agent.runtime.requests import Requests
+from agent.runtime.silence import Silence
 from agent.runtime.waiting import Waiting
 from agent.store.database import StoreError
 from agent.transport.link import Link, LinkClosed
 
 logger = logging.getLogger(__name__)
-
-ReadRecord = Callable[[int], Awaitable[Record | None]]
-WireObserver = Callable[[str, str | bytes], None]
-"""Called with "sent" or "received", and the frame."""
-
-HALF_DEAD: Final = 2
-"""Calls in a row without an answer that make a link half dead."""
 
 MOST_UNSENT: Final = 32
 """Frames that may wait for the socket before the CSMS is no longer read."""
@@ -73,35 +71,10 @@ MOST_UNSENT: Final = 32
 FLUSH_S: Final = 5.0
 """How long the socket may take for the last frames; one that is stuck would never."""
 
+_MINOR: Final = (StatusReported, MeterSampled, TransactionUpdated)
+"""What a CSMS may think needs no answer."""
+
 UNKNOWN_TO_CSMS: Final = frozenset({"NotImplemented", "NotSupported"})
-
-
-class Inbox(Protocol):
-    """Where events go."""
-
-    taken: int
-
-    def post(self, event: Event) -> int:
-        """Put an event into the inbox; return its ticket."""
-
-
-class Records(Protocol):
-    """Where records are read from."""
-
-    saved_up_to: int
-
-    async def read(self, record_id: int) -> Record | None:
-        """Return a record, None when there is none of this id."""
-
-
-class Sent(Value, frozen=True):
-    """A call of ours: a message, or a record with its id."""
-
-    call: Call
-    message_id: str
-    message: Message | None = None
-    record_id: int = 0
-    record: Record | None = None
 
 
 class Conversation:
@@ -125,6 +98,7 @@ class Conversation:
         records: Records,
         on_wire: WireObserver,
         unanswered: Sent | None = None,
+        answered: set[str] | None = None,
     ) -> None:
         self._link, self._adapter, self._world = link, adapter, world
         self._kernel, self._requests, self._records = kernel, requests, records
@@ -140,7 +114,7 @@ class Conversation:
         self._settling = 0
         self._is_held = False  # a record waits for more than the station's word
         self._open: dict[int, Incoming] = {}
-        self._silences = 0
+        self._silence = Silence(set() if answered is None else answered)
         self._close_reason = ""
 
     @staticmethod
@@ -329,9 +303,11 @@ class Conversation:
         sent = self._sent
         if self._rpc.expire(self._world.monotonic_s()) is None or sent is None:
             return
-        self._silences += 1
-        if self._silences >= HALF_DEAD:
-            self.close(f"{self._silences} calls in a row without an answer")
+        is_minor = isinstance(sent.message or sent.record, _MINOR)
+        if self._silence.kept(sent.call.action, is_minor=is_minor):
+            self._forgive((Quirk.UNANSWERED_ACTION,))
+        if self._silence.is_half_dead:
+            self.close(f"{self._silence.count} calls in a row without an answer")
             return
         self._sent = None
         if sent.record is not None:
@@ -376,7 +352,9 @@ class Conversation:
         while True:
             frame = await self._link.receive()
             self._on_wire("received", frame)
+            forgiven = quirks.begin()
             self._received(frame)
+            self._forgive(forgiven)
             if self._outgoing.qsize() >= MOST_UNSENT:
                 await self._outgoing.join()
 
@@ -399,6 +377,12 @@ class Conversation:
                 if not is_usual:
                     self._invalid(dropped.reason)
 
+    def _forgive(self, forgiven: Iterable[Quirk]) -> None:
+        """Let the station count what of the CSMS had to be tolerated."""
+        names = tuple(quirk.value for quirk in forgiven)
+        if names:
+            self._kernel.post(QuirksTolerated(names))
+
     def _invalid(self, flaw: Flaw) -> None:
         """Have a frame that is no OCPP in the security log; what it says is not repeated."""
         self._kernel.post(SecurityEventRaised("InvalidMessages", flaw.value))
@@ -414,7 +398,7 @@ class Conversation:
 
         Otherwise a CSMS that is merely slow would open a second transaction (1.6 1.6, D).
         """
-        self._silences = 0
+        self._silence.broken()
         sent = self.unanswered
         if sent is None or sent.message_id != answer.message_id:
             logger.info("dropped a late answer to %s", answer.action)
@@ -437,7 +421,7 @@ class Conversation:
             raise AssertionError("an answer to a call that was not sent")
         if sent.record is not None:
             self.unanswered = None
-        self._silences = 0
+        self._silence.broken(sent.call.action)
         self._changed.set()
         return sent
 
@@ -464,6 +448,8 @@ class Conversation:
     def _decoded(self, call: CallReceived, request_id: int) -> Incoming | Answered | None:
         """Return what a call asks, None when it must be left without an answer."""
         station = self._station
+        if station.provisioning.registration is None:
+            quirks.noted(Quirk.EARLY_CALL)
         if not self._adapter.admit(station.provisioning.registration, call.action):
             return None
         decode = self._adapter.decode

@@ -18,7 +18,8 @@ from agent.core.station import Station
 from agent.ocpp.adapter import Adapter
 from agent.runtime import credentials
 from agent.runtime.clock import World
-from agent.runtime.conversation import Conversation, Inbox, ReadRecord, Sent, WireObserver
+from agent.runtime.conversation import Conversation
+from agent.runtime.exchange import Inbox, ReadRecord, Sent, WireObserver
 from agent.runtime.requests import Requests
 from agent.transport.link import Dialer, DialError, DialTarget, Link
 
@@ -83,6 +84,7 @@ class CsmsLink:
         self._station = station
         self._conversation: Conversation | None = None
         self._unanswered: Sent | None = None
+        self._answered: dict[int, set[str]] = {}  # actions that each CSMS has ever answered
         self._changed = asyncio.Event()
 
     def update(self, station: Station, effects: Sequence[Effect]) -> None:
@@ -156,6 +158,7 @@ class CsmsLink:
             records=self._records,
             on_wire=self._on_wire,
             unanswered=self._unanswered,
+            answered=self._answered.setdefault(profile, set()),
         )
         self._conversation = conversation
         logger.info("connected to %s with %s", link.url, link.subprotocol)

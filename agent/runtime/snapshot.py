@@ -51,6 +51,7 @@ def snapshot(station: Station, project: Project, now: Stamp) -> dict[str, Any]:
             "oldest_at": _text(station, entries[0].at) if entries else None,
             "transmissions": station.outbox.transmissions,
         },
+        "tolerated": dict(station.tolerated),
         "storage": {"writes": station.storage_ok},
         "clock": {
             "at": clock(station, now),

@@ -397,6 +397,12 @@ def test_after_a_long_outage_a_version_may_want_everything_again(
     assert told(effects) == (EVERYTHING if is_everything else [])
 
 
+def test_a_csms_that_forgets_is_told_everything_after_any_outage() -> None:
+    bench = Bench(2, OCPPCommCtrlr__StatusOnReconnect="true").ready(2)
+    acknowledge(bench)
+    assert told(again(bench)) == EVERYTHING
+
+
 def test_another_csms_is_told_everything() -> None:
     bench = Bench(2, profiles=2).ready(2)
     acknowledge(bench)

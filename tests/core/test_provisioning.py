@@ -30,6 +30,8 @@ from agent.core.events import (
     ResetRequested,
     SecurityEventRaised,
     SettingsWriteRequested,
+    TriggerKind,
+    TriggerRequested,
 )
 from agent.core.states import Active
 from agent.core.values import BootReason, RegistrationStatus, Stamp, StopReason, Trigger
@@ -450,3 +452,23 @@ def test_a_restart_of_the_agent_is_told_by_the_machines_boot() -> None:
     bench.post(PowerUp(BootReason.APPLICATION_RESET, "boot-1"))
     assert bench.station.provisioning.machine == "boot-1"
     assert introductions(up(bench)) == [BootReason.APPLICATION_RESET]
+
+
+# --- CSMSs that want more than the rules ---
+
+
+def test_24_one_that_wants_an_introduction_on_each_connection_gets_it() -> None:
+    bench = Bench(OCPPCommCtrlr__BootOnReconnect="true").ready()
+    bench.post(LinkDown("lost"))
+    assert len(introductions(up(bench))) == 1
+    assert not bench.station.is_online
+    bench.accept()
+    assert bench.station.is_online
+
+
+def test_26_one_that_triggers_an_introduction_is_refused_unless_allowed() -> None:
+    boot = TriggerRequested(7, TriggerKind.BOOT)
+    assert introductions(Bench().ready().post(boot)) == []
+    bench = Bench(OCPPCommCtrlr__BootWhenTriggered="true").ready()
+    assert introductions(bench.post(boot)) == [BootReason.TRIGGERED]
+    assert bench.station.is_online

@@ -23,7 +23,8 @@ from agent.core.events import (
     SettingsWriteRequested,
 )
 from agent.ocpp.negotiation import adapter_for
-from agent.runtime.conversation import FLUSH_S, HALF_DEAD
+from agent.runtime.conversation import FLUSH_S
+from agent.runtime.silence import HALF_DEAD
 from agent.runtime.waiting import MESSAGES_IN_A_ROW
 from agent.transport.link import LinkClosed
 from agent.transport.memory import CAPACITY, MemoryDialer, MemoryLink

@@ -57,6 +57,7 @@ from agent.core.events import (
     OutletChanged,
     PilotChanged,
     PowerUp,
+    QuirksTolerated,
     RecordDelivered,
     RecordFailed,
     RemoteStartRequested,
@@ -199,6 +200,7 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         st.sampled_from((None, 5.0, 1e9)),
     ),
     LinkHeld: st.builds(LinkHeld, st.booleans()),
+    QuirksTolerated: st.builds(QuirksTolerated, st.just(("numeric_message_id",))),
     BootAnswered: st.builds(
         BootAnswered,
         st.sampled_from(RegistrationStatus),

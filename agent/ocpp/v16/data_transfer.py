@@ -21,6 +21,7 @@ from agent.ocpp.v16.messages import (
     Text255,
 )
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 LONGEST_VENDOR_ID = 255
 LONGEST_MESSAGE_ID = 50
@@ -58,11 +59,12 @@ def answered(message: DataTransferSent, payload: msgspec.Raw) -> DataTransferAns
 
 def decode_received(payload: msgspec.Raw, _request_id: int, _view: View) -> Answered:
     """Answer a DataTransfer of the CSMS."""
-    decode(payload, _Request)
+    _text(decode(payload, _Request).data)
     return Answered(wire.encoded(DataTransferResponse(status="UnknownVendorId")))
 
 
 def _text(data: object) -> str | None:
     if data is None or isinstance(data, str):
         return data
+    noted(Quirk.JSON_AS_DATA)
     return msgspec.json.encode(data).decode()

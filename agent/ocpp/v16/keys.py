@@ -24,6 +24,7 @@ from agent.ocpp.v16.messages import (
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 LONGEST_VALUE = 500
 """Characters of a value that GetConfiguration can show (1.6 CiString500Type)."""
@@ -116,7 +117,9 @@ def decode_change(payload: msgspec.Raw, request_id: int, view: View) -> Incoming
     value = request.value
     if variable.kind is Kind.BOOLEAN:
         # Some CSMSs write booleans as digits (1.6 reference 11, number 29).
-        value = _FLAGS.get(value.strip(), value)
+        digit, value = value, _FLAGS.get(value.strip(), value)
+        if value is not digit:
+            noted(Quirk.BOOLEAN_AS_DIGIT)
     wanted = SettingsWriteRequested(request_id, ((variable.name, value),))
     return Incoming("ChangeConfiguration", wanted, request)
 

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from agent.core import variables
 from agent.core.effects import (
     TransactionEnded,
     TransactionRecord,
@@ -42,6 +43,7 @@ from agent.ocpp.v16.messages import (
 from agent.ocpp.wire_time import to_text
 from agent.ocppj.errors import RpcError
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 LARGEST_STOP = 32_768
 """Bytes of a StopTransaction; readings are thinned out to stay below (1.6 reference 5.5)."""
@@ -109,6 +111,8 @@ def accepted(
     if call.action == "StartTransaction":
         started = decode(payload, _Started)
         info = token_info(started.id_tag_info)
+        if info is None:
+            noted(Quirk.NO_ID_TAG_INFO)
         number = started.transaction_id
         return (TransactionAcknowledged(record.transaction_id, number, info=info),)
     if not isinstance(record, TransactionEnded) or record.id_token is None:
@@ -146,11 +150,14 @@ def _stop(record: TransactionEnded, number: int, view: View) -> Call:
 def _stop_request(
     record: TransactionEnded, number: int, data: tuple[MeterValue, ...], view: View
 ) -> StopTransactionRequest:
+    id_token, delivery = record.id_token, view.delivery(record.transaction_id)
+    if id_token is None and delivery and view.settings.flag(variables.START_TOKEN_IN_STOP):
+        id_token = delivery.started.id_token  # 1.6 reference, chapter 11, number 41
     return StopTransactionRequest(
         transaction_id=number,
         meter_stop=math.floor(record.meter_stop_wh),
         timestamp=to_text(view.told_s(record.at)),
-        id_tag=id_tag(record.id_token) if record.id_token else None,
+        id_tag=id_tag(id_token) if id_token else None,
         reason=REASONS[record.stop_reason],
         transaction_data=data or None,
     )

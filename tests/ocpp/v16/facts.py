@@ -127,9 +127,11 @@ def ended(**changes):
     return TransactionEnded(**{**fields, **changes})
 
 
-def knowing(remote_id=4711, *, is_start_lost=False, **changes):
+def knowing(remote_id=4711, *, is_start_lost=False, settings=None, **changes):
     """A view of a station whose transaction the CSMS knows by this number."""
-    return FixedView(deliveries=(Delivery(started(**changes), remote_id, is_start_lost),))
+    return FixedView(
+        settings=settings, deliveries=(Delivery(started(**changes), remote_id, is_start_lost),)
+    )
 
 
 def raw(text):

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from agent.core import variables
 from agent.core.effects import Delivery
 from agent.core.events import TransactionAcknowledged
 from agent.core.values import (
@@ -16,6 +17,7 @@ from agent.core.values import (
     StopReason,
     TokenInfo,
 )
+from agent.core.variables import Settings
 from agent.ocpp.v16.session import LARGEST_STOP, REASONS
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from hal.types import TokenType
@@ -241,6 +243,15 @@ def test_a_stop_carries_number_register_time_reason_and_token():
 
 def test_a_stop_without_a_token_has_no_id_tag():
     assert "idTag" not in told(ended(id_token=None), knowing())[1]
+
+
+def test_41_a_csms_that_wants_a_token_in_every_stop_gets_the_one_that_began():
+    wants = Settings(factory={variables.START_TOKEN_IN_STOP.name: "true"})
+    view = knowing(4711, settings=wants)
+    assert told(ended(id_token=None), view)[1]["idTag"] == "04A1B2C3D4E5F6"
+    assert told(ended(id_token=IdToken("OTHER")), view)[1]["idTag"] == "OTHER"
+    nobody = FixedView(settings=wants)
+    assert "idTag" not in told(ended(id_token=None), nobody)[1]
 
 
 def test_a_stop_by_a_token_that_16_cannot_carry_has_no_id_tag():

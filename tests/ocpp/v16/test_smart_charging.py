@@ -160,7 +160,7 @@ def test_harmless_differences_are_taken(changes):
             "chargingProfileId",
         ),
         (
-            {"csChargingProfiles": [REQUEST["csChargingProfiles"]]},
+            {"csChargingProfiles": [REQUEST["csChargingProfiles"]] * 2},
             "TYPE_CONSTRAINT_VIOLATION",
             "csChargingProfiles",
         ),
