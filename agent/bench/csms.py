@@ -267,6 +267,8 @@ class Csms(Asking):
         if type_ is None:
             return self._passed(desk, call, unchecked or {})
         request = strict.decode(call.payload, type_, extensible=_is_extensible(clerk))
+        if unchecked is not None:
+            return self._passed(desk, call, unchecked)
         try:
             return clerk.take(request, desk)
         except ValueError as error:

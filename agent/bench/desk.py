@@ -183,7 +183,10 @@ class Clerk(Protocol):
 
     @property
     def unchecked(self) -> Mapping[str, Payload]:
-        """Answers to requests of the station that have no type here, by action."""
+        """Answers to requests that leave nothing in the ledger, by action.
+
+        They are held to their types where there are any.
+        """
 
     def take(self, request: msgspec.Struct, desk: Desk) -> Payload:
         """Enter a request of a known type in the ledger and return its answer."""

@@ -291,6 +291,16 @@ def test_boots_statuses_heartbeats_and_the_rest_are_kept():
     assert not csms.violations
 
 
+def test_what_leaves_nothing_in_the_ledger_is_held_to_its_type_all_the_same():
+    async def scenario(csms, station):
+        for action in ("FirmwareStatusNotification", "DiagnosticsStatusNotification"):
+            assert await station.call(action, {"status": "Idle"}) == {}
+            refused = await station.call(action, {"status": "Nonsense"})
+            assert refused == "PropertyConstraintViolation"
+
+    assert len(told(scenario).violations) == 2
+
+
 def test_verdicts_are_given_in_the_words_of_16():
     async def scenario(csms, station):
         csms.behaviour.verdicts["A"] = Verdict("Blocked", group="G", expires_at=NOON)
