@@ -9,12 +9,18 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ocpp.charge_point import ChargePoint
+from ocpp.charge_point import (
+    ChargePoint,
+    camel_to_snake_case,
+    remove_nones,
+    snake_to_camel_case,
+)
 from ocpp.exceptions import InternalError
+from ocpp.v16 import call as call16
 from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -201,6 +207,12 @@ class Peer:
         """Send a request of the package, and return the answer, both validated."""
         assert self._point is not None
         return await self._point.call(request, suppress=False)
+
+    async def request(self, action: str, /, **payload: Any) -> dict[str, Any]:
+        """Send a request of 1.6 by its name on the wire, and return the answer as written."""
+        answer = await self.ask(getattr(call16, action)(**camel_to_snake_case(payload)))
+        written: dict[str, Any] = remove_nones(snake_to_camel_case(asdict(answer)))
+        return written
 
     async def ask_raw(self, text: str, message_id: str) -> list[Any]:
         """Send a frame that no package would build; return the answer as it came."""

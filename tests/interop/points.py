@@ -46,6 +46,18 @@ class Point16(ChargePoint16):
     def on_security(self, **_: Any) -> Any:
         return result16.SecurityEventNotification()
 
+    @on(Action16.diagnostics_status_notification)
+    def on_diagnostics(self, **_: Any) -> Any:
+        return result16.DiagnosticsStatusNotification()
+
+    @on(Action16.firmware_status_notification)
+    def on_firmware(self, **_: Any) -> Any:
+        return result16.FirmwareStatusNotification()
+
+    @on(Action16.log_status_notification)
+    def on_log(self, **_: Any) -> Any:
+        return result16.LogStatusNotification()
+
     @on(Action16.authorize)
     def on_authorize(self, id_tag: str) -> Any:
         return result16.Authorize({"status": self._status(id_tag)})

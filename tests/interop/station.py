@@ -13,6 +13,7 @@ from agent.bench.charger import Charger, toml
 from agent.client import ControlClient
 from tests.interop.peer import LIMIT_S, Peer
 from tests.interop.points import POINTS
+from tests.interop.strict_csms import StrictCsms, strict_csms
 from tests.support.processes import end_processes
 
 PASSWORD = "0123456789abcdef"
@@ -27,19 +28,21 @@ SETTINGS = {
     "OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": 1,
 }
 
-_BOARD = Path(__file__).parents[2] / "config" / "boards" / "sim.toml"
+_BOARDS = Path(__file__).parents[2] / "config" / "boards"
 
 
 class Station:
     """One agent process and its control socket."""
 
-    def __init__(self, directory: Path, url: str, **csms: object) -> None:
+    def __init__(
+        self, directory: Path, url: str, *, board: str = "sim.toml", **csms: object
+    ) -> None:
         self.charger = Charger(directory)
         (directory / "state").mkdir()
         tables = {
             "[csms]": {"url": url, "protocols": list(BOTH), **csms},
             "station": {"identity": "CP001", "vendor": "Example", "model": "Wallbox One"},
-            "hardware": {"board": str(_BOARD)},
+            "hardware": {"board": str(_BOARDS / board)},
             "settings": SETTINGS,
             "storage": {"directory": str(directory / "state")},
             "control": {"socket": str(self.charger.socket)},
@@ -69,17 +72,17 @@ class Station:
         """Return the status of its EVSE."""
         return (await self.status())["evses"][0]
 
-    async def plug(self) -> None:
+    async def plug(self, evse_id: int = 1) -> None:
         """Plug a vehicle in."""
-        await self.call("sim.plug", evse_id=1)
+        await self.call("sim.plug", evse_id=evse_id)
 
-    async def unplug(self) -> None:
+    async def unplug(self, evse_id: int = 1) -> None:
         """Take the vehicle away."""
-        await self.call("sim.unplug", evse_id=1)
+        await self.call("sim.unplug", evse_id=evse_id)
 
-    async def tap(self, token: str = TAG) -> None:
+    async def tap(self, token: str = TAG, evse_id: int = 1) -> None:
         """Hold a card before the reader."""
-        await self.call("sim.token", id_token=token, evse_id=1)
+        await self.call("sim.token", id_token=token, evse_id=evse_id)
 
     async def charging(self) -> None:
         """Plug in, present a token, and wait until energy flows."""
@@ -109,15 +112,33 @@ class Station:
         raise AssertionError("the agent has hung up")
 
 
-def word(status: Any) -> str:
-    """Return the connector's status."""
-    text: str = status["evses"][0]["connectors"][0]["status"]
+def word(status: Any, evse_id: int = 1) -> str:
+    """Return the status of an EVSE's connector."""
+    text: str = status["evses"][evse_id - 1]["connectors"][0]["status"]
     return text
 
 
 @asynccontextmanager
+async def running(port: int, **more: Any) -> AsyncIterator[Station]:
+    """Provide a station whose CSMS listens on a port of this machine."""
+    directory = Path(tempfile.mkdtemp(prefix="pw-meet-", dir="/tmp"))
+    station = Station(directory, f"ws://127.0.0.1:{port}/ocpp", **more)
+    try:
+        await station.start()
+        yield station
+    except BaseException as error:
+        if station.charger.log.exists():
+            error.add_note(station.charger.log.read_text()[-4_000:])
+        raise
+    finally:
+        await station.charger.stop()
+        end_processes(directory)
+        shutil.rmtree(directory)
+
+
+@asynccontextmanager
 async def meeting(
-    *spoken: str, password: str = PASSWORD, ours: str = PASSWORD
+    *spoken: str, password: str = PASSWORD, ours: str = PASSWORD, board: str = "sim.toml"
 ) -> AsyncIterator[tuple[Peer, Station]]:
     """Let a CSMS and a station meet; afterwards the CSMS must have no complaint.
 
@@ -125,25 +146,22 @@ async def meeting(
         spoken: subprotocols of the CSMS.
         password: that the CSMS wants; `ours` is the one that the station sends.
     """
-    directory = Path(tempfile.mkdtemp(prefix="pw-meet-", dir="/tmp"))
     peer = Peer(spoken, POINTS, password=password)
     await peer.open()
-    station = Station(
-        directory,
-        f"ws://127.0.0.1:{peer.port}/ocpp",
-        security_profile=1,
-        password={"text": ours},
-    )
     try:
-        await station.start()
-        yield peer, station
-        assert not peer.complaints
-    except BaseException as error:
-        if station.charger.log.exists():
-            error.add_note(station.charger.log.read_text()[-4_000:])
-        raise
+        credentials = {"security_profile": 1, "password": {"text": ours}}
+        async with running(peer.port, board=board, **credentials) as station:
+            yield peer, station
+            assert not peer.complaints
     finally:
-        await station.charger.stop()
         await peer.close()
-        end_processes(directory)
-        shutil.rmtree(directory)
+
+
+@asynccontextmanager
+async def strict_meeting(board: str) -> AsyncIterator[tuple[StrictCsms, Station]]:
+    """Let a strict CSMS and a station meet."""
+    async with (
+        strict_csms() as csms,
+        running(csms.port, board=board, protocols=["ocpp1.6"], security_profile=0) as station,
+    ):
+        yield csms, station
