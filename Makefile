@@ -52,9 +52,9 @@ fuzz: $(DEV)
 powercut: $(DEV)
 	$(BIN)/python -m tests.powercut --rounds $(or $(ROUNDS),50) --cuts $(or $(CUTS),400)
 
-## soak: virtual days of random vehicles, tokens, outages and faults (DAYS=30)
+## soak: virtual days of random vehicles, tokens, outages and faults (DAYS=30, SITE_DAYS=1)
 soak: $(DEV)
-	$(BIN)/python -m tests.simulation --days $(or $(DAYS),30)
+	$(BIN)/python -m tests.simulation --days $(or $(DAYS),30) --site-days $(or $(SITE_DAYS),1)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache var

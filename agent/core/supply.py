@@ -71,6 +71,10 @@ UNKNOWN: Final = Habit()
 """Nothing is known of the vehicle: it may draw its whole offer on all its phases."""
 
 
+IDLE: Final = Supply()
+"""Of an EVSE where nothing can flow; recognized by identity."""
+
+
 class Rules(Value, frozen=True):
     """What configuration says about offers.
 
@@ -154,6 +158,8 @@ def governed(
     for evse_id, evse in evses.items():
         if after[evse_id].supply == evse.supply:
             after[evse_id] = evse
+        elif replace(after[evse_id].supply, moved_s=0.0, held_s=0.0) == IDLE:
+            after[evse_id] = replace(after[evse_id], supply=IDLE)
     wake_s = min(_instants(after, division, rules, now_s), default=None)
     if wake_s != division.wake_s:
         division = replace(division, wake_s=wake_s)
@@ -175,6 +181,9 @@ def _watched(
 ) -> Evse:
     """Return the EVSE with what its meter has shown, and the bounds of this instant."""
     supply, drawn = evse.supply, drawn_ma(evse, now_s)
+    is_idle = supply is IDLE and not isinstance(evse.session, Active)
+    if is_idle and not evse.inputs.is_closed and evse.spec.evse_id not in bounds.evses:
+        return evse  # most EVSEs at most times
     asks = may_offer(evse, storage_ok=storage_ok)
     given = bounds.evses.get(evse.spec.evse_id, ())
     over_s = _over_s(supply, drawn, now_s)

@@ -186,6 +186,16 @@ def test_a_bound_on_an_evse_is_told_with_its_origin_and_power_in_amperes() -> No
     assert world.offers == [10.0]
 
 
+def test_what_flows_where_nothing_may_flow_counts_all_the_same() -> None:
+    world = World(2, fuse(32.0)).start(2)
+    world.wait(SETTLED_S)
+    assert world.offers == [0.0, 32.0]
+    world.read(12.0)  # a welded contactor
+    assert world.offers == [0.0, 20.0]
+    world.read(0.0)
+    assert world.wait(RAISE_EVERY_S).offers == [0.0, 32.0]
+
+
 def test_nothing_new_leaves_the_evses_the_objects_they_are() -> None:
     world = World(2).start().go()
     before = world.evses

@@ -1,4 +1,8 @@
-"""``python -m tests.simulation --days 30 [--seed N]``: one life of a station, from one seed."""
+"""``python -m tests.simulation --days 30 [--site-days 1] [--seed N]``: lives from one seed.
+
+One station with one or two EVSEs and everything that goes wrong with bills; and a site of eight
+EVSEs whose currents are looked at every second, which costs much more time per day.
+"""
 
 import argparse
 import logging
@@ -7,12 +11,14 @@ import sys
 import traceback
 
 from tests.simulation.life import Life, LifeError
+from tests.simulation.site import SiteLife
 
 
 def main() -> int:
     """Live a life; return 0 when every promise was kept."""
     parser = argparse.ArgumentParser(prog="tests.simulation", description=__doc__)
     parser.add_argument("--days", type=int, default=30, help="virtual days (default 30)")
+    parser.add_argument("--site-days", type=float, default=1.0, help="of the site (default 1)")
     parser.add_argument("--seed", type=int, help="of everything random (default: a new one)")
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
@@ -25,7 +31,9 @@ def main() -> int:
         print("the last events:", *error.events, sep="\n")
         print(f"simulation: failed; repeat with --days {args.days} --seed {seed}")
         return 1
-    print(f"simulation: {figures}: every promise was kept")
+    print(f"simulation: {figures}: every promise was kept", flush=True)
+    if args.site_days:
+        print(f"site: {SiteLife(seed).live(args.site_days)}: no limit was exceeded")
     return 0
 
 
