@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final
 
-from agent.bench.desk import Asked, Payload, SettingError, Wish
+from agent.bench.desk import Asked, Payload, ProfileWish, SettingError, Wish
 from agent.bench.ledger import Ledger
 from agent.bench.script import Refusal, Verdict
 from agent.bench.session import CsmsError, Session
@@ -157,7 +157,38 @@ class Asking(ABC):
         Raises:
             CsmsError: see `request`.
         """
-        return await self._status(identity, self._session(identity).clerk.limit(limit_a))
+        wish = ProfileWish(1, "default", 0, ((0, limit_a),))
+        return await self.set_profile(identity, wish)
+
+    async def set_profile(self, identity: str, wish: ProfileWish) -> str:
+        """Install a charging profile; return as `remote_start` does.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        return await self._status(identity, self._session(identity).clerk.profile(wish))
+
+    async def clear_profiles(self, identity: str, profile_id: int | None = None) -> str:
+        """Remove a charging profile, None: all of them; return as `remote_start` does.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        clerk = self._session(identity).clerk
+        return await self._status(identity, clerk.clear_profiles(profile_id))
+
+    async def composite(
+        self, identity: str, duration_s: int, *, evse_id: int = 1, unit: str = "A"
+    ) -> tuple[tuple[int, float], ...]:
+        """Return the limits of an EVSE from now on, 0: of the station; none when refused.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        clerk = self._session(identity).clerk
+        asked = clerk.composite(evse_id, duration_s, unit)
+        answer = await self.request(identity, asked.action, asked.payload)
+        return () if isinstance(answer, Refusal) else clerk.composite_of(answer)
 
     async def get_setting(self, identity: str, name: str) -> str:
         """Return a setting, by its 1.6 key or as `Component.Variable[instance]`.

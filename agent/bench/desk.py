@@ -6,7 +6,7 @@ ledger, the script and the clock, and a memory of what was answered lately.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -166,6 +166,47 @@ class Desk:
         )
 
 
+class ProfileWish(Value, frozen=True):
+    """A charging profile to ask for.
+
+    Attributes:
+        purpose: "station" for the sum of all EVSEs, "default" for every transaction, "tx" for
+            the one that is given.
+        evse_id: 0: the station.
+        periods: seconds from the start, and the limit from then on.
+        starts_at: as text for the wire; None: relative to the transaction.
+    """
+
+    profile_id: int
+    purpose: Literal["station", "default", "tx"]
+    evse_id: int
+    periods: tuple[tuple[int, float], ...]
+    unit: Literal["A", "W"] = "A"
+    level: int = 0
+    starts_at: str | None = None
+    lasts_s: int | None = None
+    transaction: Transaction | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return the kind, the same word in both versions."""
+        return "Relative" if self.starts_at is None else "Absolute"
+
+    def schedule(self) -> Payload:
+        """Return what the schedules of both versions have in common."""
+        found: Payload = {
+            "chargingRateUnit": self.unit,
+            "chargingSchedulePeriod": [
+                {"startPeriod": start_s, "limit": limit} for start_s, limit in self.periods
+            ],
+        }
+        if self.starts_at is not None:
+            found["startSchedule"] = self.starts_at
+        if self.lasts_s is not None:
+            found["duration"] = self.lasts_s
+        return found
+
+
 class Clerk(Protocol):
     """One protocol version, as the CSMS speaks it."""
 
@@ -200,8 +241,17 @@ class Clerk(Protocol):
     def reset(self, *, hard: bool) -> Asked:
         """Return the request that restarts the station; soft: after its transactions."""
 
-    def limit(self, limit_a: float) -> Asked:
-        """Return the request that limits every transaction to come or running."""
+    def profile(self, wish: ProfileWish) -> Asked:
+        """Return the request that installs a charging profile."""
+
+    def clear_profiles(self, profile_id: int | None) -> Asked:
+        """Return the request that removes a charging profile; None: all of them."""
+
+    def composite(self, evse_id: int, duration_s: int, unit: str) -> Asked:
+        """Return the request for the limits of an EVSE from now on; 0: of the station."""
+
+    def composite_of(self, answer: Payload) -> tuple[tuple[int, float], ...]:
+        """Return the periods in the answer; none when it was refused."""
 
     def send_list(
         self, version: int, entries: Mapping[str, Verdict | None], *, full: bool
@@ -246,6 +296,12 @@ def energy_of(samples: Iterable[Sample], context: str) -> float | None:
             if sample.context == context:
                 return energy_wh
     return energy_wh
+
+
+def periods_of(schedule: Payload) -> tuple[tuple[int, float], ...]:
+    """Return start and limit of every period of a schedule, the same in both versions."""
+    periods = schedule["chargingSchedulePeriod"]
+    return tuple((int(item["startPeriod"]), float(item["limit"])) for item in periods)
 
 
 def power_of(samples: Iterable[Sample]) -> float | None:

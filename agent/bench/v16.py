@@ -18,8 +18,10 @@ from agent.bench.desk import (
     Asked,
     Desk,
     Payload,
+    ProfileWish,
     SettingError,
     Wish,
+    periods_of,
     power_of,
 )
 from agent.bench.events import (
@@ -41,6 +43,13 @@ LOST = -1
 _WORDS = frozenset({"Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"})
 _EXTENDED = frozenset({"LogStatusNotification", "SignChargePointCertificate"})
 _KILO = frozenset({"kWh", "kW"})
+
+
+_PURPOSES: Mapping[str, str] = {
+    "station": "ChargePointMaxProfile",
+    "default": "TxDefaultProfile",
+    "tx": "TxProfile",
+}
 
 
 class Clerk16:
@@ -98,19 +107,33 @@ class Clerk16:
         """Return Reset."""
         return Asked("Reset", {"type": "Hard" if hard else "Soft"})
 
-    def limit(self, limit_a: float) -> Asked:
-        """Return SetChargingProfile with a TxDefaultProfile for every connector."""
-        profile = {
-            "chargingProfileId": 1,
-            "stackLevel": 0,
-            "chargingProfilePurpose": "TxDefaultProfile",
-            "chargingProfileKind": "Relative",
-            "chargingSchedule": {
-                "chargingRateUnit": "A",
-                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit_a}],
-            },
+    def profile(self, wish: ProfileWish) -> Asked:
+        """Return SetChargingProfile; EVSEs have one connector each."""
+        profile: Payload = {
+            "chargingProfileId": wish.profile_id,
+            "stackLevel": wish.level,
+            "chargingProfilePurpose": _PURPOSES[wish.purpose],
+            "chargingProfileKind": wish.kind,
+            "chargingSchedule": wish.schedule(),
         }
-        return Asked("SetChargingProfile", {"connectorId": 0, "csChargingProfiles": profile})
+        if wish.transaction is not None:
+            profile["transactionId"] = wish.transaction.number or LOST
+        payload = {"connectorId": wish.evse_id, "csChargingProfiles": profile}
+        return Asked("SetChargingProfile", payload)
+
+    def clear_profiles(self, profile_id: int | None) -> Asked:
+        """Return ClearChargingProfile."""
+        return Asked("ClearChargingProfile", {} if profile_id is None else {"id": profile_id})
+
+    def composite(self, evse_id: int, duration_s: int, unit: str) -> Asked:
+        """Return GetCompositeSchedule."""
+        payload = {"connectorId": evse_id, "duration": duration_s, "chargingRateUnit": unit}
+        return Asked("GetCompositeSchedule", payload)
+
+    def composite_of(self, answer: Payload) -> tuple[tuple[int, float], ...]:
+        """Return the periods in the answer to GetCompositeSchedule."""
+        schedule = answer.get("chargingSchedule") or {"chargingSchedulePeriod": []}
+        return periods_of(schedule)
 
     def send_list(
         self, version: int, entries: Mapping[str, Verdict | None], *, full: bool

@@ -18,9 +18,11 @@ from agent.bench.desk import (
     Asked,
     Desk,
     Payload,
+    ProfileWish,
     SettingError,
     Wish,
     energy_of,
+    periods_of,
     power_of,
 )
 from agent.bench.events import (
@@ -45,6 +47,13 @@ _NAME = re.compile(
 )
 
 
+_PURPOSES: Mapping[str, str] = {
+    "station": "ChargingStationMaxProfile",
+    "default": "TxDefaultProfile",
+    "tx": "TxProfile",
+}
+
+
 class Clerk201:
     """Deals with OCPP 2.0.1."""
 
@@ -64,7 +73,6 @@ class Clerk201:
         "NotifyMonitoringReport": {},
         "NotifyReport": {},
         "PublishFirmwareStatusNotification": {},
-        "ReportChargingProfiles": {},
         "SignCertificate": {"status": "Rejected"},
     }
 
@@ -87,6 +95,8 @@ class Clerk201:
                 event = SecurityEvent(request.type, request.timestamp)
                 desk.station.take_security_event(event)
                 return _noted(request, "SecurityEventNotification", desk)
+            case m.ReportChargingProfilesRequest():
+                return _noted(request, "ReportChargingProfiles", desk)
             case m.NotifyChargingLimitRequest():
                 return _noted(request, "NotifyChargingLimit", desk)
             case m.ClearedChargingLimitRequest():
@@ -118,21 +128,33 @@ class Clerk201:
         """Return Reset."""
         return Asked("Reset", {"type": "Immediate" if hard else "OnIdle"})
 
-    def limit(self, limit_a: float) -> Asked:
-        """Return SetChargingProfile with a TxDefaultProfile for every EVSE."""
-        schedule = {
-            "id": 1,
-            "chargingRateUnit": "A",
-            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit_a}],
+    def profile(self, wish: ProfileWish) -> Asked:
+        """Return SetChargingProfile."""
+        profile: Payload = {
+            "id": wish.profile_id,
+            "stackLevel": wish.level,
+            "chargingProfilePurpose": _PURPOSES[wish.purpose],
+            "chargingProfileKind": wish.kind,
+            "chargingSchedule": [{"id": 1, **wish.schedule()}],
         }
-        profile = {
-            "id": 1,
-            "stackLevel": 0,
-            "chargingProfilePurpose": "TxDefaultProfile",
-            "chargingProfileKind": "Relative",
-            "chargingSchedule": [schedule],
-        }
-        return Asked("SetChargingProfile", {"evseId": 0, "chargingProfile": profile})
+        if wish.transaction is not None:
+            profile["transactionId"] = wish.transaction.transaction_id
+        payload = {"evseId": wish.evse_id, "chargingProfile": profile}
+        return Asked("SetChargingProfile", payload)
+
+    def clear_profiles(self, profile_id: int | None) -> Asked:
+        """Return ClearChargingProfile."""
+        payload = {} if profile_id is None else {"chargingProfileId": profile_id}
+        return Asked("ClearChargingProfile", payload)
+
+    def composite(self, evse_id: int, duration_s: int, unit: str) -> Asked:
+        """Return GetCompositeSchedule."""
+        payload = {"evseId": evse_id, "duration": duration_s, "chargingRateUnit": unit}
+        return Asked("GetCompositeSchedule", payload)
+
+    def composite_of(self, answer: Payload) -> tuple[tuple[int, float], ...]:
+        """Return the periods in the answer to GetCompositeSchedule."""
+        return periods_of(answer.get("schedule") or {"chargingSchedulePeriod": []})
 
     def send_list(
         self, version: int, entries: Mapping[str, Verdict | None], *, full: bool

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from agent.bench.csms import Csms
-from agent.bench.desk import SettingError
+from agent.bench.desk import ProfileWish, SettingError
 from agent.bench.events import StationConnected, StationDisconnected, ViolationFound
 from agent.bench.script import (
     ANY,
@@ -385,6 +385,33 @@ def test_neutral_commands_are_valid_requests_of_each_version(protocol):
         assert await csms.reset("CP001", hard=True) == "Accepted"
         assert await csms.reset("CP001", hard=False) == "Accepted"
         assert await csms.set_limit("CP001", 10.0) == "Accepted"
+        (entry,) = csms.ledger.station("CP001").open_transactions
+        wish = ProfileWish(2, "tx", 1, ((0, 10.0),), transaction=entry, lasts_s=60)
+        assert await csms.set_profile("CP001", wish) == "Accepted"
+        station.answers["ClearChargingProfile"] = yes
+        assert await csms.clear_profiles("CP001") == "Accepted"
+        assert await csms.clear_profiles("CP001", 2) == "Accepted"
+        periods = {"chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8.1}]}
+        inner = {"chargingRateUnit": "A", **periods}
+        is_16 = protocol == "ocpp1.6"
+        station.answers["GetCompositeSchedule"] = (
+            {"status": "Accepted", "chargingSchedule": inner}
+            if is_16
+            else {
+                "status": "Accepted",
+                "schedule": {
+                    "evseId": 1,
+                    "duration": 60,
+                    "scheduleStart": "2026-01-01T00:00:00Z",
+                    **inner,
+                },
+            }
+        )
+        assert await csms.composite("CP001", 60) == ((0, 8.1),)
+        station.answers["GetCompositeSchedule"] = {"status": "Rejected"}
+        assert await csms.composite("CP001", 60) == ()
+        station.answers["GetCompositeSchedule"] = "NotSupported"
+        assert await csms.composite("CP001", 60) == ()
         station.answers["SendLocalList"] = yes
         assert await csms.send_list("CP001", 3, {TOKEN: Verdict(), "B": None}) == "Accepted"
         assert await csms.send_list("CP001", 4, {}, full=True) == "Accepted"
@@ -396,7 +423,7 @@ def test_neutral_commands_are_valid_requests_of_each_version(protocol):
         assert await reserve("CP001", 3, TOKEN, evse_id=1, group="FLEET") == "Accepted"
         assert await reserve("CP001", 4, TOKEN, for_s=60) == "Accepted"
         assert await csms.cancel_reservation("CP001", 3) == "Accepted"
-        assert len(station.asked) == 12
+        assert len(station.asked) == 18
         for action, payload in station.asked:
             encoded = msgspec.json.encode(payload)
             schemas.validate(protocol, action, encoded, response=False)
