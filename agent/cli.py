@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "run": "run the agent: the daemon that systemd starts",
     "check": "report every mistake in the configuration and in the files it names",
     "status": "show the station, its link to the CSMS, and every EVSE",
+    "schedule": "draw the limits of the coming hours, and where they come from",
     "limit": "limit the station or one EVSE for a time, or no more",
     "settings": "list, read and change settings",
     "events": "print what happens in the station while it happens",

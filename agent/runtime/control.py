@@ -18,6 +18,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from agent.core.effects import (
+    CompositeAnswer,
     DataAnswer,
     Done,
     Effect,
@@ -43,6 +44,7 @@ from agent.core.events import (
 from agent.core.station import Station
 from agent.core.variables import Settings, Variable
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
+from agent.runtime.control_schedule import ScheduleParams, told
 from agent.runtime.kernel import Kernel
 from agent.runtime.requests import Requests
 from agent.runtime.settings_view import allowed, described
@@ -203,6 +205,7 @@ class ControlServer:
             "station.reset": (ResetParams, self._requested),
             "limit.set": (LimitSetParams, self._requested),
             "limit.clear": (LimitClearParams, self._requested),
+            "schedule.get": (ScheduleParams, self._schedule_get),
         }
 
     async def run(self, path: Path) -> None:
@@ -343,6 +346,10 @@ class ControlServer:
         token = IdToken(params.id_token, params.type)
         self._kernel.post(TokenPresented(token, params.evse_id))
         return True
+
+    async def _schedule_get(self, params: ScheduleParams) -> object:
+        outcome = await self.asked(params.event)
+        return told(outcome) if isinstance(outcome, CompositeAnswer) else _verdict(outcome)
 
     async def _requested(self, params: _Asking) -> object:
         return _verdict(await self.asked(params.event))
