@@ -129,7 +129,7 @@ def _key_path(key: Secret | None, base: Path) -> Path | None:
     return Path(os.environ["CREDENTIALS_DIRECTORY"]) / str(key.credential)
 
 
-def _spec(evse: EvseSettings) -> EvseSpec:
+def _spec(board: Board, evse: EvseSettings) -> EvseSpec:
     heat = evse.derating
     return EvseSpec(
         evse_id=evse.id,
@@ -139,6 +139,7 @@ def _spec(evse: EvseSettings) -> EvseSpec:
         conductors=tuple(int(name[1]) - 1 for name in evse.conductors),
         weight=evse.weight or 1,
         derates_c=None if heat is None else (heat.from_c, heat.to_c),
+        measures=tuple(point.name for point in board.maps[evse.meter.map].points),
     )
 
 
@@ -219,7 +220,7 @@ class Agent:
             loaded.rows,
             loaded.records,
             info=info,
-            specs=tuple(map(_spec, self._board.evses)),
+            specs=tuple(_spec(self._board, evse) for evse in self._board.evses),
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
             site=_site(self._board, self._config.external_limits.safe_a),

@@ -105,7 +105,11 @@ class EvseController(Device, Protocol):
 
 
 class Meter(Device, Protocol):
-    """An energy meter that reports plausible readings through its listener."""
+    """An energy meter that reports plausible readings through its listener.
+
+    One that signs puts the signed register into the reading whose register it is; it never
+    repeats an old signature beside a new register.
+    """
 
 
 class DigitalInput(Protocol):

@@ -57,6 +57,26 @@ class Phases(Value, frozen=True, array_like=True):
     l3: float
 
 
+class SignedReading(Value, frozen=True):
+    """An import register as the meter signed it; opaque to whoever passes it on.
+
+    Attributes:
+        data: text of the meter, such as OCMF; at most `LONGEST_SIGNED` characters.
+        encoding: how `data` is written: "OCMF", "EDL", "Alfen", …
+        method: how it is signed; empty when `data` says so itself.
+        public_key: to check it with, in the maker's own form; empty when unknown.
+    """
+
+    data: str
+    encoding: str
+    method: str = ""
+    public_key: str = ""
+
+
+LONGEST_SIGNED = 1800
+"""Characters of signed data that OCPP 2.0.1 can carry in base64 (string of 2500)."""
+
+
 class MeterReading(Value, frozen=True):
     """What a meter shows at one instant.
 
@@ -68,6 +88,11 @@ class MeterReading(Value, frozen=True):
         current_a: per phase.
         voltage_v: per phase, line to neutral.
         energy_export_wh, frequency_hz: None when the meter does not measure it.
+        power_phases_w: active power per phase; None likewise.
+        current_n_a: in the neutral conductor.
+        reactive_var: total reactive power, positive when inductive.
+        power_factor: of the sum, -1 to 1.
+        signed: the import register of this instant as the meter signs it.
     """
 
     energy_import_wh: float
@@ -76,6 +101,11 @@ class MeterReading(Value, frozen=True):
     voltage_v: Phases
     energy_export_wh: float | None = None
     frequency_hz: float | None = None
+    power_phases_w: Phases | None = None
+    current_n_a: float | None = None
+    reactive_var: float | None = None
+    power_factor: float | None = None
+    signed: SignedReading | None = None
 
 
 class TokenType(enum.Enum):

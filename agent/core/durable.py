@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from agent.core import bounds, variables, wiring
+from agent.core import bounds, measures, variables, wiring
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Site
@@ -234,7 +234,7 @@ def restored(
     settings = Settings(
         factory=dict(factory),
         derived={**derived(info, specs, protocols), **supplied(site)},
-        offered={variables.PHASE_ROTATION.name: wiring.possible(specs)},
+        offered=offered(specs),
         custom=custom,
     )
 
@@ -332,6 +332,16 @@ def _is_setting(settings: Settings, name: str, text: str) -> bool:
         and variable.name == name
         and variables.checked(variable, text) == text
     )
+
+
+def offered(specs: tuple[EvseSpec, ...]) -> dict[str, tuple[str, ...]]:
+    """Return what lists may hold on this hardware, by the setting's name."""
+    measured = measures.offered(specs)
+    lists = (item for item in variables.TABLE if item.most_items is not None)
+    return {
+        variables.PHASE_ROTATION.name: wiring.possible(specs),
+        **{item.name: measured for item in lists},
+    }
 
 
 def supplied(site: Site) -> dict[str, str]:

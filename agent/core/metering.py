@@ -171,7 +171,8 @@ def _rhythms_due(state: Metering, context: Context) -> _Samples:
                 continue
             rhythms[evse_id] = _laid(rhythm, now, settings)
             wanted = _wanted(settings, variable, is_told=is_told)
-            sample = _sampled(context, evse_id, instant, ReadingContext.PERIODIC, wanted)
+            why, signs = ReadingContext.PERIODIC, variables.SIGN_UPDATES
+            sample = _sampled(context, evse_id, instant, why, wanted, signs)
             if sample:
                 trigger = Trigger.METER_VALUE_PERIODIC
                 raised.append(SampleTaken(evse_id, sample, trigger, is_told=is_told))
@@ -192,7 +193,8 @@ def _clock_due(state: Metering, context: Context) -> _Samples:
         state = _aligned(state, context)
         wanted = _wanted(settings, variable, is_told=is_told)
         for evse_id, evse in context.evses.items():
-            sample = _sampled(context, evse_id, instant, ReadingContext.CLOCK, wanted)
+            why, signs = ReadingContext.CLOCK, variables.SIGN_ALIGNED
+            sample = _sampled(context, evse_id, instant, why, wanted, signs)
             if sample is None:
                 continue
             if isinstance(evse.session, Active):
@@ -226,22 +228,22 @@ def _sampled(
     instant_s: float,
     why: ReadingContext,
     measurands: tuple[str, ...],
+    signing: Variable | None = None,
 ) -> Sample | None:
     """Return the reading dated by its grid; None when it is no reading of that instant."""
     evse, now = context.evses[evse_id], context.now
-    reading = evse.inputs.fresh_reading(now)
     late_s = now.monotonic_s - instant_s
-    if reading is None or late_s > READING_FRESH_S:
+    if evse.inputs.fresh_reading(now) is None or late_s > READING_FRESH_S:
         return None
     # To the millisecond, so that the instants of a grid of whole seconds are whole seconds.
     wall = None if now.wall_s is None else round(now.wall_s - late_s, 3)
     return take(
-        reading,
+        evse,
         Stamp(now.boot, instant_s, wall),
         why,
         measurands,
         offered_a=offered_a(evse, storage_ok=context.storage_ok),
-        phases=evse.spec.phases,
+        signs=signing is not None and context.settings.flag(signing),
     )
 
 

@@ -35,8 +35,8 @@ def started(
 ) -> tuple[Transaction, TransactionStarted]:
     """Return a new transaction and its first record."""
     now, members = context.now, context.settings.members
-    begin = ReadingContext.TRANSACTION_BEGIN
-    first = sampled(evse, now, begin, members(variables.STARTED_MEASURANDS))
+    begin, signs = ReadingContext.TRANSACTION_BEGIN, context.settings.flag(variables.SIGN_ENDS)
+    first = sampled(evse, now, begin, members(variables.STARTED_MEASURANDS), signs=signs)
     transaction = Transaction(
         transaction_id=context.fresh_id,
         evse_id=evse.spec.evse_id,
@@ -49,7 +49,7 @@ def started(
         last_wh=reading.energy_import_wh,
         last_at=now,
         charging_state=ChargingState.EV_CONNECTED,
-        kept=sampled(evse, now, begin, members(variables.ENDED_MEASURANDS)),
+        kept=sampled(evse, now, begin, members(variables.ENDED_MEASURANDS), signs=signs),
     )
     used = context.reservation(evse.spec.evse_id, session.id_token, session.group)
     record = TransactionStarted(
@@ -186,7 +186,8 @@ def _last_sample(
     if read_at is not None and read_at.monotonic_s > session.since.monotonic_s:
         at = read_at
     wanted = settings.members(variables.ENDED_MEASURANDS)
-    found = sampled(evse, at, ReadingContext.TRANSACTION_END, wanted)
+    signs = settings.flag(variables.SIGN_ENDS)
+    found = sampled(evse, at, ReadingContext.TRANSACTION_END, wanted, signs=signs)
     others = tuple(
         quantity
         for sample in found
@@ -195,15 +196,20 @@ def _last_sample(
     )
     energy = (Quantity(Measurand.ENERGY_IMPORT, register_wh),)
     quantities = energy + others if Measurand.ENERGY_IMPORT.value in wanted else others
-    return (Sample(at, ReadingContext.TRANSACTION_END, quantities),) if quantities else ()
+    if not quantities:
+        return ()
+    signed = next((sample.signed for sample in found), None)
+    return (Sample(at, ReadingContext.TRANSACTION_END, quantities, signed),)
 
 
 def sampled(
-    evse: Evse, at: Stamp, context: ReadingContext, measurands: tuple[str, ...]
+    evse: Evse,
+    at: Stamp,
+    context: ReadingContext,
+    measurands: tuple[str, ...],
+    *,
+    signs: bool = False,
 ) -> tuple[Sample, ...]:
     """Sample the reading at a moment at which nothing is offered; empty without a reading."""
-    reading = evse.inputs.reading
-    if reading is None:
-        return ()
-    sample = take(reading, at, context, measurands, offered_a=0.0, phases=evse.spec.phases)
+    sample = take(evse, at, context, measurands, offered_a=0.0, signs=signs)
     return (sample,) if sample else ()

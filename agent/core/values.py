@@ -8,9 +8,9 @@ the clock was set can be dated later (agent.core.timebase).
 import enum
 from collections.abc import Mapping
 
-from hal.types import EvseCapabilities, IdToken, MeterReading, Value
+from hal.types import EvseCapabilities, IdToken, MeterReading, SignedReading, Value
 
-__all__ = ["EvseCapabilities", "IdToken", "MeterReading", "Value"]
+__all__ = ["EvseCapabilities", "IdToken", "MeterReading", "SignedReading", "Value"]
 
 
 class Stamp(Value, frozen=True, array_like=True):
@@ -139,15 +139,20 @@ class ReadingContext(enum.Enum):
 
 
 class Measurand(enum.Enum):
-    """Measurands this station can sample; units are Wh, W, A, V and Hz."""
+    """Measurands this station can sample; units are Wh, W, var, A, V, Hz and °C."""
 
     CURRENT_IMPORT = "Current.Import"
     CURRENT_OFFERED = "Current.Offered"
     ENERGY_IMPORT = "Energy.Active.Import.Register"
     ENERGY_EXPORT = "Energy.Active.Export.Register"
     FREQUENCY = "Frequency"
+    POWER_EXPORT = "Power.Active.Export"
+    POWER_FACTOR = "Power.Factor"
     POWER_IMPORT = "Power.Active.Import"
     POWER_OFFERED = "Power.Offered"
+    REACTIVE_EXPORT = "Power.Reactive.Export"
+    REACTIVE_IMPORT = "Power.Reactive.Import"
+    TEMPERATURE = "Temperature"
     VOLTAGE = "Voltage"
 
 
@@ -155,7 +160,7 @@ class Quantity(Value, frozen=True, array_like=True):
     """One measured value in SI units.
 
     Attributes:
-        phase: "L1", "L2", "L3", "L1-N", "L2-N", "L3-N"; None for the whole.
+        phase: "L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N"; None for the whole.
     """
 
     measurand: Measurand
@@ -164,11 +169,16 @@ class Quantity(Value, frozen=True, array_like=True):
 
 
 class Sample(Value, frozen=True):
-    """Everything that was measured at one instant; never empty."""
+    """Everything that was measured at one instant; never empty.
+
+    Attributes:
+        signed: the import register of that instant as the meter signed it.
+    """
 
     at: Stamp
     context: ReadingContext
     quantities: tuple[Quantity, ...]
+    signed: SignedReading | None = None
 
 
 class BootReason(enum.Enum):
@@ -231,6 +241,7 @@ class EvseSpec(Value, frozen=True):
         weight: of its share, 1 to 100.
         derates_c: temperatures in °C from which the offer is lowered, and at which only
             6 A are left; None without a sensor.
+        measures: points of its meter, as register maps name them; None: all there are.
     """
 
     evse_id: int
@@ -240,6 +251,7 @@ class EvseSpec(Value, frozen=True):
     conductors: tuple[int, ...] = ()
     weight: int = 1
     derates_c: tuple[float, float] | None = None
+    measures: tuple[str, ...] | None = None
 
     @property
     def wiring(self) -> tuple[int, ...]:

@@ -91,7 +91,13 @@ def _flag(component: str, variable: str, default: bool, meaning: str, **more: An
 ROTATIONS = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
 """How phases may be wired (1.6 ConnectorPhaseRotation, 2.0.1 PhaseRotation)."""
 
-_MEASURANDS = tuple(sorted(measurand.value for measurand in Measurand))
+PHASED = (Measurand.CURRENT_IMPORT, Measurand.POWER_IMPORT, Measurand.VOLTAGE)
+"""Measurands that can be wanted for one phase, as `Voltage.L1` (1.6 reference 5.3)."""
+
+_MEASURANDS = (
+    *sorted(measurand.value for measurand in Measurand),
+    *(f"{measurand.value}.{phase}" for measurand in PHASED for phase in ("L1", "L2", "L3")),
+)
 _ENERGY = Measurand.ENERGY_IMPORT.value
 _USUAL = ",".join(
     measurand.value
@@ -487,6 +493,37 @@ ENDED_INTERVAL = _seconds(
     0,
     "Time between samples kept for the end of a transaction; 0: only begin and end.",
     maximum=86_400,
+)
+SIGN_ENDS = _flag(
+    "SampledDataCtrlr",
+    "SignReadings",
+    False,
+    "The readings at the begin and the end of a transaction go with the meter's signature, "
+    "where it signs.",
+    key="SampledDataSignReadings",
+)
+SIGN_UPDATES = _flag(
+    "SampledDataCtrlr",
+    "SignUpdatedReadings",
+    False,
+    "Periodic samples go with the meter's signature too.",
+    key="SampledDataSignUpdatedReadings",
+)
+SIGN_ALIGNED = _flag(
+    "AlignedDataCtrlr",
+    "SignReadings",
+    False,
+    "Clock-aligned samples go with the meter's signature, where it signs.",
+    key="AlignedDataSignReadings",
+)
+PUBLIC_KEY = Variable(
+    "OCPPCommCtrlr",
+    "PublicKeyWithSignedMeterValue",
+    Kind.OPTION,
+    "OncePerTransaction",
+    "How often the meter's public key is told with what it signed (2.0.1).",
+    members=("Never", "OncePerTransaction", "EveryMeterValue"),
+    maximum=50,
 )
 ALIGNED_INTERVAL = _seconds(
     "AlignedDataCtrlr",

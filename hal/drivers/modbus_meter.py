@@ -29,6 +29,8 @@ _USED = frozenset(
     {"power_total", "energy_import", "energy_export", "frequency"}
     | {f"{kind}_{name}" for kind in ("voltage", "current", "power") for name in _CONDUCTORS}
 )
+_BESIDE = frozenset({"current_n", "power_factor", "reactive_total"})
+"""What is told if it is there; a value that cannot be costs only itself."""
 
 
 class ModbusMeter(Meter):
@@ -61,7 +63,7 @@ class ModbusMeter(Meter):
         """
         if poll_s <= 0 or fail_after_s <= 0:
             raise ValueError(f"poll_s {poll_s} and fail_after_s {fail_after_s} must be above 0")
-        self._device = MappedDevice(port, unit, register_map, names=_USED)
+        self._device = MappedDevice(port, unit, register_map, names=_USED | _BESIDE)
         self._plausibility = Plausibility(register_map.max_power_w)
         self._poll_s, self._fail_after_s = poll_s, fail_after_s
         self._is_prepared = False
@@ -120,7 +122,7 @@ class ModbusMeter(Meter):
         problem = self._plausibility.problem(point, value, at_s)
         if problem is None:
             return value
-        if point.is_optional:
+        if point.is_optional or point.name in _BESIDE:
             return None
         raise DeviceError(f"{point.name} {problem}")
 
@@ -149,7 +151,18 @@ def _reading(values: Mapping[str, float | None]) -> MeterReading:
         voltage_v=_phases(values, "voltage"),
         energy_export_wh=values.get("energy_export"),
         frequency_hz=values.get("frequency"),
+        power_phases_w=_all_phases(values, "power"),
+        current_n_a=values.get("current_n"),
+        reactive_var=values.get("reactive_total"),
+        power_factor=values.get("power_factor"),
     )
+
+
+def _all_phases(values: Mapping[str, float | None], quantity: str) -> Phases | None:
+    """Return a quantity of each conductor if the meter has it for the first."""
+    if values.get(f"{quantity}_l1") is None:
+        return None
+    return _phases(values, quantity)
 
 
 def _phases(values: Mapping[str, float | None], quantity: str) -> Phases:

@@ -20,6 +20,7 @@ from msgspec import structs
 from hal.api import EvseController, EvseListener, Meter, TokenReader
 from hal.errors import BusError, DeviceError
 from hal.sim.meter import Register
+from hal.sim.signer import Signer
 from hal.sim.vehicle import SWITCH_OFF_S, Draw, SimRefused, Vehicle, check_offer
 from hal.types import (
     READY_STATES,
@@ -58,6 +59,7 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         max_a: what the hardware carries, A per phase; a higher offer is cut to it.
         phases: 1 or 3.
         energy_wh: the register at the start.
+        signs: its meter signs every reading (hal.sim.signer).
         is_tethered: the cable is fixed; otherwise there is a socket with a lock.
         report_s, idle_report_s: time between two meter reports while current flows, and
             while it does not.
@@ -73,7 +75,9 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         is_tethered: bool = False,
         report_s: float = 1.0,
         idle_report_s: float = 5.0,
+        signs: bool = False,
     ) -> None:
+        self._signer = Signer("SIM-0001") if signs else None
         self._connectors = connectors
         self._phases = phases
         self._max_ma = int(max_a * 1000)
@@ -321,7 +325,11 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
 
     def reading(self) -> MeterReading:
         """Return what the meter would show now, whether or not it is well."""
-        return self._register.reading(_now_us())
+        reading = self._register.reading(_now_us())
+        if self._signer is None:
+            return reading
+        signed = self._signer.signed(reading.energy_import_wh)
+        return structs.replace(reading, signed=signed)
 
     def ceiling_wh(self, ahead_s: float) -> float:
         """Return what the register cannot exceed within this time from now, in Wh."""

@@ -19,6 +19,7 @@ from agent.core.values import (
     Trigger,
 )
 from agent.core.variables import Settings
+from hal.types import SignedReading
 from tests.support.core import TAG, reading
 
 START, NOW = Stamp(1, 10.0), Stamp(1, 100.0, 1_800_000_100.0)
@@ -212,3 +213,21 @@ def test_kept_samples_come_before_the_last() -> None:
 def test_no_reading_is_no_sample() -> None:
     everything = tuple(measurand.value for measurand in Measurand)
     assert records.sampled(an_evse(None), NOW, ReadingContext.OTHER, everything) == ()
+
+
+# --- what the meter signs ---
+
+SIGNED = SignedReading("OCMF|…", "OCMF")
+
+
+def test_begin_and_end_are_signed_on_request() -> None:
+    evse = an_evse(1500.0)
+    inputs = replace(evse.inputs, reading=replace(reading(1500.0), signed=SIGNED))
+    evse, session = replace(evse, inputs=inputs), Authorized(TAG, since=START)
+    for flag, proof in (("true", SIGNED), ("false", None)):
+        context = a_context(SampledDataCtrlr__SignReadings=flag)
+        transaction, started = records.started(evse, session, reading(1500.0), context)
+        assert [sample.signed for sample in started.samples] == [proof]
+        assert [sample.signed for sample in transaction.kept] == [proof]
+        ended = records.ended(evse, ENDING, context.settings, stays=True)
+        assert [sample.signed for sample in ended.samples] == [proof]

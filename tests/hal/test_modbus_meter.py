@@ -139,6 +139,7 @@ def test_a_reading_carries_every_quantity_of_the_meter():
             voltage_v=Phases(230.0, 231.0, 232.0),
             energy_export_wh=0.0,
             frequency_hz=50.0,
+            power_phases_w=Phases(3680.0, 3580.0, 3480.0),
         )
         assert bench.recorder.kinds() == ["cleared", "meter"]
 

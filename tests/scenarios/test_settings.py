@@ -211,3 +211,34 @@ def test_the_wiring_of_each_connector_is_known_to_the_board(version: str) -> Non
         assert await csms.get_setting(IDENTITY, name) == "0.RST,1.STR,2.TRS"
 
     run(Lab(version, evses=2), story)
+
+
+@pytest.mark.parametrize("signs", [True, False], ids=["signs", "signs nothing"])
+def test_a_bill_can_be_proven_where_the_meter_signs(version: str, signs: bool) -> None:
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        await lab.charging()
+        await asyncio.sleep(150)
+        lab.unplug()
+        await lab.delivered()
+
+    wanted = {
+        "SampledDataCtrlr.SignReadings": True,
+        "StopTxnSampledData": "Energy.Active.Import.Register",
+    }
+    lab = run(Lab(version, settings=wanted, signs=signs), story)
+    check_bills(lab)
+    assert sum(proofs(lab, version)) == (2 if signs else 0)
+
+
+def proofs(lab: Lab, version: str) -> list[int]:
+    """Return how many signed values each message of the bill's begin or end carries."""
+    if version == "ocpp1.6":
+        [stop] = lab.wire.payloads("StopTransaction")
+        values = [one["sampledValue"] for one in stop["transactionData"]]
+        return [sum(v.get("format") == "SignedData" for v in group) for group in values]
+    events = lab.wire.payloads("TransactionEvent")
+    ends = [one for one in events if one["eventType"] == "Ended"]
+    groups = [group for one in ends for group in one.get("meterValue", [])]
+    return [sum("signedMeterValue" in v for v in one["sampledValue"]) for one in groups]

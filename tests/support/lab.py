@@ -151,6 +151,7 @@ class Lab:
         site: the grid connection that the EVSEs share.
         derates_c: see `EvseSpec`.
         custom: the operator's own settings.
+        signs: the meters sign.
         revive_s: how long the power stays away after the cutter took it; None: for ever.
 
     Attributes:
@@ -177,8 +178,9 @@ class Lab:
         site: Site = NO_SITE,
         derates_c: tuple[float, float] | None = None,
         custom: tuple[Variable, ...] = (),
+        signs: bool = False,
     ) -> None:
-        self.custom = custom
+        self.custom, self._signs = custom, signs
         self.version, self.knows_time, self.revive_s = version, knows_time, revive_s
         self.settings = factory_settings(settings or {})
         self.cutter = cutter or Cutter()
@@ -210,7 +212,12 @@ class Lab:
         loop = asyncio.get_running_loop()
         self.csms = Csms(now=lambda: self._epoch_s + loop.time(), ledger=self._ledger)
         self.hardware = tuple(
-            SimulatedEvse(max_a=self._max_a, energy_wh=wh, idle_report_s=self._idle_report_s)
+            SimulatedEvse(
+                max_a=self._max_a,
+                energy_wh=wh,
+                idle_report_s=self._idle_report_s,
+                signs=self._signs,
+            )
             for wh in self._registers_wh
         )
         self._dialer = _Dialer(self)

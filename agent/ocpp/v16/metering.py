@@ -1,7 +1,8 @@
 """MeterValues, and samples as 1.6 writes them (1.6 reference, chapter 5).
 
 Values are decimal text. Context, measurand, location and unit are always written, because
-many CSMSs do not apply the defaults. Frequency has no unit in 1.6.
+many CSMSs do not apply the defaults. Frequency and power factor have no unit in 1.6, and
+temperature one that is misspelt on purpose (OCPP-J errata 2025-04).
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeGuard, get_args
 
 from agent.core.effects import MeterSampled, MeterValuesReported
-from agent.core.values import Measurand, Quantity, ReadingContext, Sample
+from agent.core.values import Measurand, Quantity, ReadingContext, Sample, SignedReading
 from agent.ocpp.adapter import Call, View
 from agent.ocpp.v16 import numbering, wire
 from agent.ocpp.v16.messages import (
@@ -29,6 +30,11 @@ UNITS: Mapping[Measurand, UnitWord | None] = {
     Measurand.FREQUENCY: None,
     Measurand.POWER_IMPORT: "W",
     Measurand.POWER_OFFERED: "W",
+    Measurand.POWER_EXPORT: "W",
+    Measurand.POWER_FACTOR: None,
+    Measurand.REACTIVE_EXPORT: "var",
+    Measurand.REACTIVE_IMPORT: "var",
+    Measurand.TEMPERATURE: "Celcius",
     Measurand.VOLTAGE: "V",
 }
 
@@ -82,7 +88,21 @@ def _meter_value(sample: Sample, view: View) -> MeterValue:
         for quantity in sample.quantities
         if math.isfinite(quantity.value)
     )
+    if sample.signed is not None:
+        values += (_signed_value(sample.signed, sample.context),)
     return MeterValue(timestamp=to_text(view.told_s(sample.at)), sampled_value=values)
+
+
+def _signed_value(signed: SignedReading, context: ReadingContext) -> SampledValue:
+    """Pass on what the meter signed, beside the plain value (1.6 reference 5.6)."""
+    return SampledValue(
+        value=signed.data,
+        context=context.value,
+        format="SignedData",
+        measurand=Measurand.ENERGY_IMPORT.value,
+        location="Outlet",
+        unit="Wh",
+    )
 
 
 def _sampled_value(quantity: Quantity, context: ReadingContext) -> SampledValue:
@@ -91,7 +111,7 @@ def _sampled_value(quantity: Quantity, context: ReadingContext) -> SampledValue:
         context=context.value,
         measurand=quantity.measurand.value,
         phase=quantity.phase if _is_phase(quantity.phase) else None,
-        location="Outlet",
+        location="Body" if quantity.measurand is Measurand.TEMPERATURE else "Outlet",
         unit=UNITS[quantity.measurand],
     )
 

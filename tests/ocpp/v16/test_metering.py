@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.effects import MeterSampled
-from agent.core.values import Measurand, Quantity, ReadingContext
+from agent.core.values import Measurand, Quantity, ReadingContext, Sample
 from agent.ocpp.v16.metering import UNITS, decimal_text
-from tests.ocpp.v16.facts import ADAPTER, TWO, VIEW, raw, sample, told
+from hal.types import SignedReading
+from tests.ocpp.v16.facts import ADAPTER, TWO, VIEW, raw, sample, stamp, told
 
 
 def values(*quantities, context=ReadingContext.CLOCK):
@@ -53,7 +54,12 @@ def test_decimal_text_has_no_exponent_and_keeps_three_decimals(number):
         ("Energy.Active.Export.Register", "Wh"),
         ("Frequency", None),
         ("Power.Active.Import", "W"),
+        ("Power.Active.Export", "W"),
+        ("Power.Factor", None),
         ("Power.Offered", "W"),
+        ("Power.Reactive.Export", "var"),
+        ("Power.Reactive.Import", "var"),
+        ("Temperature", "Celcius"),
         ("Voltage", "V"),
     ],
 )
@@ -102,3 +108,24 @@ def test_the_answer_teaches_nothing():
     record = MeterSampled(1, 1, sample())
     call = ADAPTER.encode_record(record, VIEW, offline=False)
     assert ADAPTER.record_accepted(record, call, raw("null")) == ()
+
+
+def test_what_the_meter_signed_stands_beside_the_plain_value():
+    signed = SignedReading("OCMF|{}|{}", "OCMF")
+    energy = Quantity(Measurand.ENERGY_IMPORT, 1234.0)
+    record = MeterSampled(1, 1, Sample(stamp(), ReadingContext.CLOCK, (energy,), signed))
+    plain, proof = told(record)[1]["meterValue"][0]["sampledValue"]
+    assert (plain["value"], "format" in plain) == ("1234", False)
+    assert proof == {
+        "value": "OCMF|{}|{}",
+        "context": "Sample.Clock",
+        "format": "SignedData",
+        "measurand": "Energy.Active.Import.Register",
+        "location": "Outlet",
+        "unit": "Wh",
+    }
+
+
+def test_a_temperature_is_that_of_the_body():
+    (value,) = values(Quantity(Measurand.TEMPERATURE, 35.5))
+    assert (value["location"], value["unit"]) == ("Body", "Celcius")

@@ -1,3 +1,4 @@
+import base64
 import math
 
 import pytest
@@ -6,8 +7,10 @@ from hypothesis import strategies as st
 
 from agent.core.effects import MeterSampled
 from agent.core.values import Measurand, Quantity, ReadingContext, Sample, Stamp
+from agent.core.variables import PUBLIC_KEY, Settings
 from agent.ocpp.adapter import Call
 from agent.ocpp.v201.adapter import Adapter201
+from hal.types import LONGEST_SIGNED, SignedReading
 from tests.ocpp.v201.facts import Facts, ended, raw, sent
 
 UNITS = {
@@ -18,8 +21,13 @@ UNITS = {
     Measurand.FREQUENCY: "Hz",
     Measurand.POWER_IMPORT: "W",
     Measurand.POWER_OFFERED: "W",
+    Measurand.POWER_EXPORT: "W",
+    Measurand.REACTIVE_EXPORT: "var",
+    Measurand.REACTIVE_IMPORT: "var",
     Measurand.VOLTAGE: "V",
 }
+WORDLESS = {Measurand.POWER_FACTOR, Measurand.TEMPERATURE}
+SIGNED = SignedReading("OCMF|{}|{}", "OCMF", "ECDSA", "3059")
 
 
 def sampled(*quantities, context=ReadingContext.CLOCK, evse_id=1):
@@ -43,7 +51,7 @@ def test_a_sample_outside_a_transaction_names_its_evse():
     assert told(sampled(Quantity(Measurand.POWER_IMPORT, 0.0), evse_id=0))["evseId"] == 0
 
 
-@pytest.mark.parametrize("measurand", list(Measurand))
+@pytest.mark.parametrize("measurand", [one for one in Measurand if one not in WORDLESS])
 def test_every_measurand_has_its_unit(measurand):
     told_figure = figure(Quantity(measurand, 1.0))
     assert told_figure["measurand"] == measurand.value
@@ -104,3 +112,57 @@ def test_what_is_no_number_is_left_out(value):
 def test_the_answer_teaches_nothing():
     record = sampled(Quantity(Measurand.VOLTAGE, 230.0))
     assert Adapter201().record_accepted(record, Call("MeterValues", b"{}"), raw({})) == ()
+
+
+def test_a_power_factor_has_no_unit():
+    assert "unitOfMeasure" not in figure(Quantity(Measurand.POWER_FACTOR, 0.9))
+
+
+def test_what_201_has_no_word_for_is_left_out():
+    warm = Quantity(Measurand.TEMPERATURE, 40.0)
+    assert Adapter201().encode_record(sampled(warm), Facts(), offline=False) is None
+    both = told(sampled(warm, Quantity(Measurand.VOLTAGE, 230.0, "L1-N")))
+    assert len(both["meterValue"][0]["sampledValue"]) == 1
+
+
+def signed_figure(signed=SIGNED, context=ReadingContext.TRANSACTION_BEGIN, keys=None):
+    energy = Quantity(Measurand.ENERGY_IMPORT, 1234.0)
+    sample = Sample(Stamp(1, 0.0), context, (energy,), signed)
+    facts = Facts()
+    if keys is not None:
+        facts.settings = Settings(factory={PUBLIC_KEY.name: keys})
+    call = Adapter201().encode_record(MeterSampled(1, 1, sample), facts, offline=False)
+    return sent(call, "MeterValues")["meterValue"][0]["sampledValue"][0]
+
+
+def test_what_the_meter_signed_is_told_beside_the_register():
+    found = signed_figure()["signedMeterValue"]
+    assert base64.b64decode(found["signedMeterData"]) == SIGNED.data.encode()
+    assert found["signingMethod"] == "ECDSA"
+    assert found["encodingMethod"] == "OCMF"
+    assert base64.b64decode(found["publicKey"]) == b"3059"
+
+
+@pytest.mark.parametrize(
+    ("keys", "context", "is_told"),
+    [
+        ("Never", ReadingContext.TRANSACTION_BEGIN, False),
+        ("OncePerTransaction", ReadingContext.TRANSACTION_BEGIN, True),
+        ("OncePerTransaction", ReadingContext.TRANSACTION_END, False),
+        ("EveryMeterValue", ReadingContext.TRANSACTION_END, True),
+    ],
+)
+def test_the_public_key_is_told_as_often_as_the_setting_says(keys, context, is_told):
+    found = signed_figure(context=context, keys=keys)["signedMeterValue"]
+    assert bool(found["publicKey"]) is is_told
+
+
+def test_only_the_register_is_signed_and_too_much_is_not_told():
+    power = Quantity(Measurand.POWER_IMPORT, 1.0)
+    sample = Sample(Stamp(1, 0.0), ReadingContext.CLOCK, (power,), SIGNED)
+    payload = told(MeterSampled(1, 1, sample))
+    assert "signedMeterValue" not in payload["meterValue"][0]["sampledValue"][0]
+    long = SignedReading("x" * (LONGEST_SIGNED + 1), "OCMF")
+    assert "signedMeterValue" not in signed_figure(long)
+    keyed = SignedReading("x", "OCMF", "", "k" * (LONGEST_SIGNED + 1))
+    assert signed_figure(keyed)["signedMeterValue"]["publicKey"] == ""
