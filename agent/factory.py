@@ -37,6 +37,8 @@ def check_setting(name: str, value: object) -> str | None:
         return f"{name} is no setting ({suggestion(name)})"
     if variable.is_derived:
         return f"{name} cannot be set: the station computes it"
+    if variable.is_credential:
+        return f"{name} cannot be set here: a password belongs to its [[csms]]"
     wrong = misfit(variable, value)
     return None if wrong is None else f"{name} {wrong}"
 
@@ -84,6 +86,8 @@ def allowed(variable: Variable) -> str:
             return "one of " + ", ".join(variable.members)
         case Kind.MEMBERS:
             return "a list, each once, from " + ", ".join(variable.members)
+        case Kind.PASSWORD:
+            return "16 to 40 characters, or 32 to 40 hex digits"
         case Kind.STRING:
             longest = f" of at most {variable.maximum:g} characters" if variable.maximum else ""
             return f"a text{longest}"

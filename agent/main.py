@@ -18,7 +18,6 @@ from typing import Any, Final
 from agent.config import (
     Config,
     Csms,
-    Secret,
     SecretError,
     check_config,
     load_config,
@@ -26,7 +25,10 @@ from agent.config import (
 )
 from agent.core import durable, security
 from agent.core.bounds import Site
+from agent.core.certificates import Certificates
+from agent.core.credentials import Network
 from agent.core.events import (
+    CertificatesLost,
     Event,
     GridInputChanged,
     PowerUp,
@@ -34,6 +36,7 @@ from agent.core.events import (
     StorageFailed,
 )
 from agent.core.station import Station
+from agent.core.trust import CertificateKind
 from agent.core.values import BootReason, EvseSpec, Sharing, StationInfo, Terms
 from agent.custom_keys import custom_variables
 from agent.factory import check_setting, factory_settings
@@ -45,7 +48,9 @@ from agent.runtime.kernel import Kernel
 from agent.runtime.logbook import Logbook
 from agent.runtime.shell import Shell
 from agent.runtime.systemd import Notifier, watchdog_interval_s
+from agent.security.keystore import Keystore
 from agent.security.log import SecurityLog
+from agent.security.provisioning import ProvisioningError, Source, provisioned, recovered
 from agent.store.database import Loaded, Store, StoreError
 from agent.transport.link import DialTarget
 from agent.transport.websocket import WebSocketDialer
@@ -77,14 +82,15 @@ def run(config_path: Path, log_level: str | None = None) -> int:
         config = load_config(config_path, check_setting)
         board = load_board(config.board)
         targets = [_dial_target(config, profile) for profile in config.csms]
-    except (FileProblems, SecretError) as error:
+        sources = _sources(config)
+    except (FileProblems, SecretError, OSError) as error:
         # The first mistake ended the loading; whoever mends it wants to know of all.
         for problem in check_config(config_path, check_setting, check_board) or (error,):
             print(problem, file=sys.stderr)
         return EXIT_CONFIG
     try:
-        wants_restart = asyncio.run(Agent(config, board, targets).run())
-    except BoardError as error:
+        wants_restart = asyncio.run(Agent(config, board, targets, sources).run())
+    except (BoardError, ProvisioningError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIG
     except (OSError, HalError, StoreError) as error:
@@ -102,31 +108,44 @@ def run(config_path: Path, log_level: str | None = None) -> int:
 def _dial_target(config: Config, profile: Csms) -> DialTarget:
     base = config.path.parent
     password = read_secret(profile.password, base) if profile.password else None
-    security = config.security
     return DialTarget(
         url=profile.url,
         identity=config.station.identity,
         protocols=profile.protocols,
         security_profile=profile.security_profile,
         password=password,
-        roots=security.csms_roots,
-        certificate=security.client_certificate,
-        key=_key_path(security.client_key, base),
     )
 
 
-def _key_path(key: Secret | None, base: Path) -> Path | None:
-    """Return the file of the private key: TLS reads it from there, and nobody else does."""
-    if key is None:
-        return None
-    if key.text is not None:
-        raise SecretError(
-            "[security] client_key: a private key has to be a file or a credential"
+def _sources(config: Config) -> list[Source]:
+    """Return what `[security]` names, read.
+
+    Raises:
+        SecretError: the private key cannot be read, or stands in the file itself.
+        OSError: a certificate cannot be read.
+    """
+    security = config.security
+    named = (
+        (CertificateKind.CSMS_ROOT, security.csms_roots),
+        (CertificateKind.MANUFACTURER_ROOT, security.manufacturer_roots),
+        (CertificateKind.V2G_ROOT, security.v2g_roots),
+        (CertificateKind.MO_ROOT, security.mo_roots),
+    )
+    found = [
+        Source(kind, str(path), path.read_bytes()) for kind, paths in named for path in paths
+    ]
+    certificate, key = security.client_certificate, security.client_key
+    if certificate is not None and key is not None:
+        if key.text is not None:
+            raise SecretError(
+                "[security] client_key: a private key has to be a file or a credential"
+            )
+        secret = read_secret(key, config.path.parent)
+        own = Source(
+            CertificateKind.STATION, str(certificate), certificate.read_bytes(), secret
         )
-    read_secret(key, base)  # says now what is wrong with it
-    if key.file is not None:
-        return base / key.file
-    return Path(os.environ["CREDENTIALS_DIRECTORY"]) / str(key.credential)
+        found.append(own)
+    return found
 
 
 def _spec(board: Board, evse: EvseSettings) -> EvseSpec:
@@ -166,8 +185,15 @@ def _to_grid(kernel: Kernel) -> Callable[[bool], None]:
 class Agent:
     """Everything of one run that has to be opened and closed."""
 
-    def __init__(self, config: Config, board: Board, targets: Sequence[DialTarget]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        board: Board,
+        targets: Sequence[DialTarget],
+        sources: Sequence[Source] = (),
+    ) -> None:
         self._config, self._board, self._targets = config, board, targets
+        self._sources = sources
         self._notifier = Notifier()
         self._is_told_to_end = False
 
@@ -225,7 +251,33 @@ class Agent:
             factory=factory_settings(self._config.settings),
             site=_site(self._board, self._config.external_limits.safe_a),
             custom=custom_variables(self._config.custom_keys),
+            networks=tuple(
+                Network(profile.security_profile, profile.password is not None)
+                for profile in self._config.csms
+            ),
         )
+
+    def _trusted(self, keystore: Keystore, known: Certificates) -> list[Event]:
+        """Bring the certificate directory and the station's state together.
+
+        Raises:
+            ProvisioningError: the configuration names something that is no certificate.
+        """
+        found: list[Event] = []
+        try:
+            if not known.installed and not known.provisioned:
+                found += recovered(keystore)
+            else:
+                pending = known.pending.key_id if known.pending else None
+                keystore.tidy(known.installed, pending)
+                lost = keystore.missing(known.installed)
+                if lost:
+                    logger.error("the certificate directory has lost %s", ", ".join(lost))
+                    found.append(CertificatesLost(tuple(lost)))
+            found += provisioned(self._sources, known.provisioned, keystore)
+        except OSError as error:
+            logger.error("the certificate directory cannot be used: %s", error)
+        return found
 
     async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> bool:
         loaded = store.load()
@@ -236,6 +288,9 @@ class Agent:
             logger.error("cannot read what was stored as %s; going on without it", row)
         last = durable.boot_row(loaded.rows)
         security_log = SecurityLog(self._config.storage_directory)
+        keystore = Keystore(self._config.storage_directory)
+        station = self._restored(loaded)
+        trusted = await asyncio.to_thread(self._trusted, keystore, station.certificates)
         shell = Shell(
             station=station,
             store=store,
@@ -248,6 +303,7 @@ class Agent:
             simulator=hardware.simulator,
             ports=hardware.ports,
             logbook=Logbook(security_log),
+            keystore=keystore,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -256,7 +312,7 @@ class Agent:
         same_machine = bool(machine) and machine == last.machine
         cause = BootReason.APPLICATION_RESET if same_machine else BootReason.POWER_UP
         first: list[Event] = [StorageFailed(failure)] if failure else []
-        first += (PowerUp(cause, machine), security.started(last.intended or cause))
+        first += (*trusted, PowerUp(cause, machine), security.started(last.intended or cause))
         if last.boot and not security_log.was_there:
             first.append(SecurityEventRaised("SecurityLogWasCleared"))
         services = [self._watched(shell.kernel), *self._limits(shell)]

@@ -100,6 +100,7 @@ class Behaviour:
         password: Basic authentication is asked for, with the identity as user; None: not.
         client_name: common name that a station's certificate has to have (security profile 3:
             its serial number); None: any.
+        signs: requests for certificates are taken; whoever plays the CSMS then sends them.
         http_status: every handshake is refused with this status; None: not (real sockets).
         closes_at_once: a link is closed as soon as it is there.
     """
@@ -112,6 +113,7 @@ class Behaviour:
         self.subprotocols: tuple[str, ...] = ("ocpp2.0.1", "ocpp1.6")
         self.password: str | bytes | None = None
         self.client_name: str | None = None
+        self.signs = False
         self.http_status: int | None = None
         self.closes_at_once = False
         self._rules: list[_Rule] = []

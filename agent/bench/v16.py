@@ -63,7 +63,6 @@ class Clerk16:
         "FirmwareStatusNotification": {},
         "LogStatusNotification": {},
         "SignedFirmwareStatusNotification": {},
-        "SignCertificate": {"status": "Rejected"},
     }
 
     def take(self, request: msgspec.Struct, desk: Desk) -> Payload:
@@ -89,6 +88,9 @@ class Clerk16:
                 event = SecurityEvent(request.type, request.timestamp)
                 desk.station.take_security_event(event)
                 return _noted(request, "SecurityEventNotification", desk)
+            case m.SignCertificateRequest():
+                _noted(request, "SignCertificate", desk)
+                return {"status": "Accepted" if desk.behaviour.signs else "Rejected"}
             case m.DataTransferRequest():
                 _noted(request, "DataTransfer", desk)
                 return {"status": "UnknownVendorId"}

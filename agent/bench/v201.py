@@ -73,7 +73,6 @@ class Clerk201:
         "NotifyMonitoringReport": {},
         "NotifyReport": {},
         "PublishFirmwareStatusNotification": {},
-        "SignCertificate": {"status": "Rejected"},
     }
 
     def take(self, request: msgspec.Struct, desk: Desk) -> Payload:
@@ -105,6 +104,9 @@ class Clerk201:
                 return _noted(request, "MeterValues", desk)
             case m.ReservationStatusUpdateRequest():
                 return _noted(request, "ReservationStatusUpdate", desk)
+            case m.SignCertificateRequest():
+                _noted(request, "SignCertificate", desk)
+                return {"status": "Accepted" if desk.behaviour.signs else "Rejected"}
             case m.DataTransferRequest():
                 _noted(request, "DataTransfer", desk)
                 return {"status": "UnknownVendorId"}

@@ -1,10 +1,13 @@
 """Reading and writing settings (OCPP 1.6 Get/ChangeConfiguration, 2.0.1 B05, B06)."""
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from agent.core import variables
 from agent.core.effects import Reply, SettingResult, SettingsAnswer, SettingStatus
 from agent.core.events import (
+    CredentialOffered,
     Event,
     IntervalLearned,
     Origin,
@@ -15,8 +18,16 @@ from agent.core.events import (
 from agent.core.turn import Turn
 from agent.core.variables import Access, Refusal, Settings, Variable
 
+Guard = Callable[[Variable, str], Refusal | None]
+"""Returns why a canonical value cannot be taken in the present state of the station."""
 
-def step(settings: Settings, event: Event) -> Turn[Settings]:
+
+def unguarded(_: Variable, __: str) -> Refusal | None:
+    """Take every value."""
+    return None
+
+
+def step(settings: Settings, event: Event, guard: Guard = unguarded) -> Turn[Settings]:
     """Answer a request about settings; items of one request do not depend on each other."""
     match event:
         case SettingsReadRequested(request_id=request_id, names=names):
@@ -26,7 +37,7 @@ def step(settings: Settings, event: Event) -> Turn[Settings]:
             results = tuple(_named(settings, name) for name in asked)
             return Turn(settings, (Reply(request_id, SettingsAnswer(results)),))
         case SettingsWriteRequested():
-            return _written(settings, event)
+            return _written(settings, event, guard)
         case IntervalLearned(interval_s=interval_s):
             return _learned(settings, variables.HEARTBEAT_INTERVAL, str(interval_s))
         case _:
@@ -52,7 +63,7 @@ def _named(settings: Settings, name: str) -> SettingResult:
     return read(settings, variable)
 
 
-def _written(settings: Settings, event: SettingsWriteRequested) -> Turn[Settings]:
+def _written(settings: Settings, event: SettingsWriteRequested, guard: Guard) -> Turn[Settings]:
     results: list[SettingResult] = []
     raised: list[Event] = []
     for name, text in event.items:
@@ -66,6 +77,14 @@ def _written(settings: Settings, event: SettingsWriteRequested) -> Turn[Settings
         value = variables.checked(variable, text)
         if isinstance(value, Refusal):
             results.append(_rejected(variable, value.reason))
+            continue
+        refusal = guard(variable, value)
+        if refusal is not None:
+            results.append(_rejected(variable, refusal.reason))
+            continue
+        if variable.is_credential:
+            raised.append(CredentialOffered(variable.name, value))
+            results.append(SettingResult(variable.name, SettingStatus.ACCEPTED))
             continue
         turn = _learned(settings, variable, value, event.origin)
         settings, raised = turn.state, [*raised, *turn.raised]

@@ -23,6 +23,7 @@ from agent.core.events import (
     LinkHeld,
     LinkUp,
     PowerUp,
+    RedialWanted,
 )
 from agent.core.turn import Context, Turn
 from agent.core.values import Stamp, Value
@@ -48,6 +49,7 @@ class Connection(Value, frozen=True):
         profile: the one whose turn it is.
         attempts: failures of this profile in a row.
         failures: failures of any profile in a row.
+        redial: profile to dial as soon as the link, which is being left, is gone.
         dial_at_s: when to dial, monotonic seconds; None while dialing, up or held.
         up: the present link, None without one.
         up_at, down_at: when the link was last gained and lost.
@@ -60,6 +62,7 @@ class Connection(Value, frozen=True):
     dial_at_s: float | None = None
     is_dialing: bool = False
     is_held: bool = False
+    redial: int | None = None
     up: LinkUp | None = None
     up_at: Stamp | None = None
     down_at: Stamp | None = None
@@ -96,6 +99,9 @@ def step(state: Connection, event: Event, context: Context) -> Turn[Connection]:
         case LinkHeld(held=True):
             closing = (CloseLink(_HELD),) if state.up else ()
             return Turn(replace(state, is_held=True, is_dialing=False, dial_at_s=None), closing)
+        case RedialWanted(reason=reason, profile=profile) if state.up is not None:
+            redial = state.profile if profile is None else profile
+            return Turn(replace(state, redial=redial), (CloseLink(reason),))
         case LinkHeld(held=False) if state.is_held:
             return Turn(_dialing(replace(state, is_held=False, failures=0, attempts=0)))
         case DeadlinePassed():
@@ -125,6 +131,10 @@ def _lost(state: Connection, reason: str, context: Context) -> Connection:
     if up_s >= STABLE_S:
         state = replace(state, failures=0, attempts=0)
     state = replace(state, up=None, down_at=context.now)
+    if state.redial is not None and not state.is_held:
+        wanted = replace(state, profile=state.redial, redial=None, attempts=0, reason=reason)
+        return _dialing(wanted)
+    state = replace(state, redial=None)
     return _failed(state, reason, 0.0, context)
 
 

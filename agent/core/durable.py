@@ -15,7 +15,9 @@ from agent.core import bounds, measures, variables, wiring
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Site
+from agent.core.certificates import Certificates, Pending
 from agent.core.connection import Connection
+from agent.core.credentials import Changed, Credentials, Network
 from agent.core.diagnostics import Diagnostics, Upload
 from agent.core.effects import Delivery
 from agent.core.local_list import LocalList
@@ -30,6 +32,7 @@ from agent.core.standing import CacheEntry
 from agent.core.states import DurableSession, Evse, Idle, Reservation
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S, Past, Timebase
+from agent.core.trust import Certificate
 from agent.core.updates import Firmware, Update
 from agent.core.values import BootReason, EvseSpec, StationInfo, TokenInfo, Value
 from agent.core.variables import Settings, Variable
@@ -89,6 +92,10 @@ SLICES: Final[Mapping[str, Any]] = {
     "firmware": FirmwareRow,
     "upload": UploadRow,
     "limit": bounds.Source,
+    "certificate": Certificate,
+    "provisioned": bool,
+    "signing": Pending,
+    "credentials": Changed,
 }
 
 FEATURE_PROFILES: Final = (
@@ -100,6 +107,9 @@ FEATURE_PROFILES: Final = (
     "SmartCharging",
 )
 """What this station has of 1.6 (1.6 reference, chapter 0)."""
+
+UNCHANGED: Final = Changed()
+"""Credentials as they are configured."""
 
 NO_SITE: Final = Site()
 """A grid connection that limits nothing."""
@@ -155,7 +165,15 @@ def rows(station: Station) -> Rows:
         "limit": bounds.sources(station.outside),
         "firmware": {"state": update} if update.serial else {},
         "upload": {"state": UploadRow(upload)} if upload else {},
+        "certificate": station.certificates.installed,
+        "provisioned": station.certificates.provisioned,
+        "signing": _single(station.certificates.pending, None),
+        "credentials": _single(station.credentials.changed, UNCHANGED),
     }
+
+
+def _single(value: object, nothing: object) -> dict[str, object]:
+    return {} if value == nothing else {"state": value}
 
 
 def changed(before: Rows, after: Rows) -> list[tuple[str, str, bytes | None]]:
@@ -193,6 +211,8 @@ def is_untouched(before: Station, after: Station) -> bool:
         and before.smart_charging.book is after.smart_charging.book
         and before.firmware is after.firmware
         and before.diagnostics is after.diagnostics
+        and before.certificates is after.certificates
+        and before.credentials.changed is after.credentials.changed
         and all(
             after.evses[evse_id].session is evse.session
             for evse_id, evse in before.evses.items()
@@ -217,6 +237,7 @@ def restored(
     site: Site = NO_SITE,
     protocols: tuple[str, ...] = (),
     custom: tuple[Variable, ...] = (),
+    networks: tuple[Network, ...] = (),
 ) -> Station:
     """Return the station as it was left, before its first event.
 
@@ -228,6 +249,7 @@ def restored(
         site: the grid connection, as the board file describes it.
         protocols: for the transfer of files, as SupportedFileTransferProtocols lists them.
         custom: the operator's own settings.
+        networks: what the configuration says of each network profile.
 
     Rows that cannot be read are left out; `unreadable` names them.
     """
@@ -253,6 +275,9 @@ def restored(
     }
     boot, kept = boot_row(stored), slice_of("availability").get("state", AvailabilityRow())
     queued, update = tuple(entries), slice_of("firmware").get("state", FirmwareRow())
+    credentials = Credentials(networks, slice_of("credentials").get("state", UNCHANGED))
+    in_force = {variables.SECURITY_PROFILE.name: str(credentials.security_profile(0))}
+    settings = replace(settings, derived={**settings.derived, **in_force})
     return Station(
         info=info,
         specs=specs,
@@ -284,6 +309,12 @@ def restored(
             next_id=queued[-1].record_id + 1 if queued else 1,
             deliveries=slice_of("delivery"),
             offline_up_to=queued[-1].record_id if queued else 0,
+        ),
+        credentials=credentials,
+        certificates=Certificates(
+            installed=slice_of("certificate"),
+            provisioned=slice_of("provisioned"),
+            pending=slice_of("signing").get("state"),
         ),
     )
 

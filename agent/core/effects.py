@@ -14,6 +14,7 @@ import enum
 
 from agent.core.orders import FirmwareReported, LogReported
 from agent.core.smart_charging.profile import Entry, Profile, Unit
+from agent.core.trust import Certificate, CertificateKind
 from agent.core.values import (
     BootReason,
     ChargingState,
@@ -295,6 +296,16 @@ class StatusRepeated(Value, frozen=True):
     is_extended: bool
 
 
+class CertificateSigningWanted(Value, frozen=True):
+    """Ask the CSMS to have a certificate signed for the station (SignCertificate).
+
+    Attributes:
+        csr: PKCS#10 in PEM, at most 5500 characters.
+    """
+
+    csr: str
+
+
 Message = (
     BootReported
     | HeartbeatSent
@@ -305,6 +316,7 @@ Message = (
     | LimitTold
     | ProfilesReported
     | StatusRepeated
+    | CertificateSigningWanted
 )
 
 # --- replies ---
@@ -420,7 +432,39 @@ class LogAnswer(Value, frozen=True):
     file_name: str
 
 
-Outcome = Done | SettingsAnswer | DataAnswer | ListVersion | CompositeAnswer | LogAnswer
+class CertificateStatus(enum.Enum):
+    """What became of a request about certificates."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    FAILED = "Failed"
+    NOT_FOUND = "NotFound"
+
+
+class CertificateAnswer(Value, frozen=True):
+    """Outcome of a request about certificates.
+
+    Attributes:
+        reason: a 2.0.1 reasonCode, at most 20 characters; empty when there is none.
+        info: for people, at most 500 characters.
+        certificates: those that were asked for.
+    """
+
+    status: CertificateStatus
+    reason: str = ""
+    info: str = ""
+    certificates: tuple[Certificate, ...] = ()
+
+
+Outcome = (
+    Done
+    | SettingsAnswer
+    | DataAnswer
+    | ListVersion
+    | CompositeAnswer
+    | LogAnswer
+    | CertificateAnswer
+)
 
 
 class Reply(Value, frozen=True):
@@ -466,6 +510,70 @@ class SecurityLogged(Value, frozen=True):
     is_critical: bool = False
 
 
+class KeepRoot(Value, frozen=True):
+    """Look at a root certificate and write it down if it is one.
+
+    Answered by `CertificateKept` or `CertificateRefused` with the same id.
+
+    Attributes:
+        pem: as it came.
+        signed_by: fingerprint of the CSMS root that has to have signed it; empty: none.
+        at_s: UTC seconds for its dates; None while the time is unknown.
+    """
+
+    request_id: int
+    kind: CertificateKind
+    pem: str
+    signed_by: str
+    at_s: float | None
+
+
+class KeepStationCertificate(Value, frozen=True):
+    """Look at the station's certificate with its chain, and write it down beside its key.
+
+    Answered by `CertificateKept` or `CertificateRefused` with the same id.
+
+    Attributes:
+        key_id: of the request for it.
+        common_name: what it has to name.
+        roots: fingerprints of CSMS roots; one of them has to vouch for it.
+        at_s: UTC seconds.
+    """
+
+    request_id: int
+    pem: str
+    key_id: str
+    common_name: str
+    roots: tuple[str, ...]
+    at_s: float
+
+
+class MakeSigningRequest(Value, frozen=True):
+    """Make a key and a request for its certificate; answered by `SigningRequestMade`."""
+
+    key_id: str
+    common_name: str
+    organization: str
+    algorithm: str
+
+
+class DropCertificate(Value, frozen=True):
+    """Remove a certificate that counts no more, and its key."""
+
+    kind: CertificateKind
+    fingerprint: str
+
+
+class DropKey(Value, frozen=True):
+    """Remove the key of a request that leads to nothing."""
+
+    key_id: str
+
+
+CertificateAsk = (
+    KeepRoot | KeepStationCertificate | MakeSigningRequest | DropCertificate | DropKey
+)
+
 Effect = (
     Report
     | Forget
@@ -479,9 +587,11 @@ Effect = (
     | LimitTold
     | ProfilesReported
     | StatusRepeated
+    | CertificateSigningWanted
     | Reply
     | Restart
     | CloseLink
     | Note
     | SecurityLogged
+    | CertificateAsk
 )

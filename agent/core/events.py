@@ -17,6 +17,7 @@ from agent.core.orders import (
     UploadWork,
 )
 from agent.core.smart_charging.profile import Profile, Purpose, Unit
+from agent.core.trust import Certificate, CertificateKind, HashData
 from agent.core.values import (
     BootReason,
     ConnectorStatus,
@@ -153,6 +154,8 @@ class LinkUp(Value, frozen=True):
         subprotocol: "ocpp1.6" or "ocpp2.0.1", as negotiated.
         restates_status: the version asks for every status after a long outage
             (2.0.1 B04.FR.01), not only for those that changed.
+        root: fingerprint of the root that vouched for the CSMS, "" without TLS.
+        certificate: fingerprint of the certificate that the station showed, "" without one.
     """
 
     profile: int
@@ -160,6 +163,8 @@ class LinkUp(Value, frozen=True):
     url: str
     security_profile: int
     restates_status: bool = False
+    root: str = ""
+    certificate: str = ""
 
 
 class LinkDown(Value, frozen=True):
@@ -477,6 +482,35 @@ class LocalListVersionRequested(Value, frozen=True):
     request_id: int
 
 
+class RootOffered(Value, frozen=True):
+    """Install a root certificate (1.6 and 2.0.1 InstallCertificate, M05)."""
+
+    request_id: int
+    kind: CertificateKind
+    pem: str
+
+
+class CertificateDeletionRequested(Value, frozen=True):
+    """Remove an installed certificate (DeleteCertificate, M04)."""
+
+    request_id: int
+    hash_data: HashData
+
+
+class CertificatesRequested(Value, frozen=True):
+    """Name the installed certificates (GetInstalledCertificateIds, M03); empty: of any kind."""
+
+    request_id: int
+    kinds: tuple[CertificateKind, ...]
+
+
+class StationCertificateOffered(Value, frozen=True):
+    """The certificate that was asked for, with its chain (CertificateSigned, A02)."""
+
+    request_id: int
+    pem: str
+
+
 class ChargingProfileOffered(Value, frozen=True):
     """The CSMS offers a charging profile for an EVSE; 0 is the station (K01).
 
@@ -611,6 +645,10 @@ Request = (
     | CacheClearRequested
     | LocalListSent
     | LocalListVersionRequested
+    | RootOffered
+    | CertificateDeletionRequested
+    | CertificatesRequested
+    | StationCertificateOffered
     | ChargingProfileOffered
     | ChargingProfilesCleared
     | ChargingProfilesRequested
@@ -634,6 +672,62 @@ class SecurityEventRaised(Value, frozen=True):
 
     type: str
     tech_info: str = ""
+
+
+# --- the keeper of keys and certificates ---
+
+
+class CertificatesProvisioned(Value, frozen=True):
+    """A file that the configuration names was written into the certificate directory.
+
+    Attributes:
+        source: SHA-256 of what it held, hex; the same is never provisioned twice.
+    """
+
+    source: str
+    certificates: tuple[Certificate, ...]
+
+
+class CertificatesLost(Value, frozen=True):
+    """The files of these certificates are gone: they count no more."""
+
+    keys: tuple[str, ...]
+
+
+class CertificateKept(Value, frozen=True):
+    """A certificate that came in a request is on the disk."""
+
+    request_id: int
+    certificate: Certificate
+
+
+class CertificateRefused(Value, frozen=True):
+    """A certificate that came in a request is not what it should be, or cannot be written.
+
+    Attributes:
+        is_failure: it may be fine, but the disk refused.
+    """
+
+    request_id: int
+    reason: str
+    is_failure: bool = False
+
+
+class SigningRequestMade(Value, frozen=True):
+    """A key and a request for its certificate exist.
+
+    Attributes:
+        csr: PKCS#10 in PEM; empty if they could not be made.
+    """
+
+    key_id: str
+    csr: str
+
+
+class SigningAnswered(Value, frozen=True):
+    """The CSMS takes the request for a certificate, or does not."""
+
+    is_accepted: bool
 
 
 # --- raised by blocks for one another ---
@@ -788,6 +882,34 @@ class RestartWanted(Value, frozen=True):
     is_now: bool = True
 
 
+class CredentialOffered(Value, frozen=True):
+    """Somebody sets what the station dials with; the value is canonical and allowed."""
+
+    name: str
+    value: str
+
+
+class SecurityReconfigured(Value, frozen=True):
+    """Something that the station's security rests on has changed; `what` is no secret."""
+
+    what: str
+
+
+class StationCertificateChanged(Value, frozen=True):
+    """The station has another certificate to show."""
+
+
+class RedialWanted(Value, frozen=True):
+    """The link should be left and dialed again at once, with what changed.
+
+    Attributes:
+        profile: network profile to dial; None: the present one.
+    """
+
+    reason: str
+    profile: int | None = None
+
+
 class TimeLearned(Value, frozen=True):
     """The CSMS told the time, UTC seconds."""
 
@@ -812,6 +934,10 @@ Raised = (
     | ClockStepped
     | StopsWanted
     | OffersChanged
+    | CredentialOffered
+    | SecurityReconfigured
+    | StationCertificateChanged
+    | RedialWanted
     | TimeLearned
     | RestartWanted
 )
@@ -851,5 +977,11 @@ Event = (
     | UploadEnded
     | QuirksTolerated
     | SecurityEventRaised
+    | CertificatesProvisioned
+    | CertificatesLost
+    | CertificateKept
+    | CertificateRefused
+    | SigningRequestMade
+    | SigningAnswered
     | Raised
 )

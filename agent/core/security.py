@@ -24,6 +24,7 @@ from agent.core.events import (
     LinkUp,
     PowerUp,
     SecurityEventRaised,
+    SecurityReconfigured,
     SettingChanged,
     StorageFailed,
 )
@@ -85,6 +86,7 @@ DIAL_EVENTS: Final[Mapping[DialRefusal, str]] = {
 }
 """What a failed dial says about security; the other refusals say nothing."""
 
+RECONFIGURED: Final = "ReconfigurationOfSecurityParameters"
 _RESETS: Final = frozenset(
     {
         BootReason.APPLICATION_RESET,
@@ -95,7 +97,11 @@ _RESETS: Final = frozenset(
     }
 )
 _SECURITY_SETTINGS: Final = frozenset(
-    {variables.ALLOW_WILDCARDS.name, variables.DISABLE_SECURITY_EVENTS.name}
+    {
+        variables.ALLOW_WILDCARDS.name,
+        variables.DISABLE_SECURITY_EVENTS.name,
+        variables.ORGANIZATION_NAME.name,
+    }
 )
 
 
@@ -136,7 +142,9 @@ def step(state: Security, event: Event, context: Context) -> Turn[Security]:
         case ClockStepped(by_s=by_s) if abs(by_s) > ADJUSTMENT_S:
             return Turn(state, _noted("SettingSystemTime", f"by {by_s:+.0f} s", context))
         case SettingChanged(name=name) if name in _SECURITY_SETTINGS:
-            return Turn(state, _noted("ReconfigurationOfSecurityParameters", name, context))
+            return Turn(state, _noted(RECONFIGURED, name, context))
+        case SecurityReconfigured(what=what):
+            return Turn(state, _noted(RECONFIGURED, what, context))
         case SecurityEventRaised():
             return _raised(state, event, context)
         case _:

@@ -6,6 +6,7 @@ all is quiet. No rule about charging stands here: this module only routes and co
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 from msgspec.structs import replace
@@ -14,8 +15,10 @@ from agent.core import (
     authorization,
     availability,
     bounds,
+    certificates,
     configuration,
     connection,
+    credentials,
     data_transfer,
     diagnostics,
     firmware,
@@ -37,7 +40,9 @@ from agent.core import (
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Outside, Site
+from agent.core.certificates import Certificates
 from agent.core.connection import Connection
+from agent.core.credentials import Credentials, Presented
 from agent.core.diagnostics import Diagnostics
 from agent.core.effects import (
     Delivery,
@@ -76,6 +81,7 @@ from agent.core.states import DurableSession, Evse
 from agent.core.supply import Division, Rules
 from agent.core.targets import Targets, evse_target
 from agent.core.timebase import Timebase
+from agent.core.trust import CertificateKind
 from agent.core.turn import Context, Turn
 from agent.core.updates import Firmware, is_locking
 from agent.core.values import (
@@ -136,6 +142,8 @@ class Station(Value, frozen=True):
     firmware: Firmware = Firmware()
     diagnostics: Diagnostics = Diagnostics()
     security: Security = Security()
+    credentials: Credentials = Credentials()
+    certificates: Certificates = Certificates()
     outside: Outside = Outside()
     division: Division = Division()
     lost: Mapping[int, DurableSession] = {}
@@ -155,6 +163,16 @@ class Station(Value, frozen=True):
         allows_new = self.settings.flag(variables.ALLOW_NEW_SESSIONS)
         is_updating = is_locking(self.firmware, allows_new=allows_new)
         return self.provisioning.reset is not None or is_updating
+
+    def presented(self, network: int, at_s: float | None) -> Presented:
+        """Return what to dial a network profile with; `at_s` is the station's time."""
+        return credentials.presented(
+            self.credentials,
+            network,
+            own=self.certificates.own(at_s),
+            trusted=self.certificates.of(CertificateKind.CSMS_ROOT),
+            settings=self.settings,
+        )
 
     def told_s(self, stamp: Stamp) -> float:
         """Return the wall time to tell for an instant, UTC seconds."""
@@ -206,6 +224,7 @@ def deadline(station: Station) -> float | None:
         authorization.deadline_s(station.authorization),
         metering.deadline_s(station.metering),
         outbox.deadline_s(station.outbox),
+        certificates.deadline_s(station.certificates),
         bounds.deadline_s(station.outside, station.settings),
         station.division.wake_s,
         reservation.deadline_s(station.reservations),
@@ -336,10 +355,7 @@ def _routed(
     clock = station.timebase
     station = _known(station, event, env)
     effects: list[Effect] = []
-    raised: list[Event] = []
-    by_s = timebase.stepped_s(clock, station.timebase)
-    if by_s:
-        raised.append(ClockStepped(by_s))
+    raised = _stepped(clock, station.timebase)
 
     def taken(turn: Turn[State]) -> State:
         nonlocal station
@@ -373,7 +389,7 @@ def _routed(
         return station, effects, raised  # no other block has an interest in readings
     linked = taken(connection.step(station.connection, event, context))
     provisioned = taken(provisioning.step(station.provisioning, event, context))
-    settings = taken(configuration.step(station.settings, event))
+    settings = taken(configuration.step(station.settings, event, _guard(station, context)))
     authorized = taken(authorization.step(station.authorization, event, context))
     listed = taken(local_list.step(station.local_list, event, context))
     available = taken(availability.step(station.availability, event, context))
@@ -385,6 +401,8 @@ def _routed(
     taken(data_transfer.step(event, context))
     updated = taken(firmware.step(station.firmware, event, context))
     diagnosed = taken(diagnostics.step(station.diagnostics, event, context))
+    trusted = taken(certificates.step(station.certificates, event, context))
+    proved = taken(credentials.step(station.credentials, event))
     secured = taken(security.step(station.security, event, context))
     station = replace(
         station,
@@ -397,6 +415,8 @@ def _routed(
         reservations=reserved,
         metering=metered,
         security=secured,
+        certificates=trusted,
+        credentials=proved,
         outside=outside,
         firmware=updated,
         diagnostics=diagnosed,
@@ -413,6 +433,24 @@ def _profiled(station: Station, state: SmartCharging) -> Station:
     if settings.text(variables.PROFILES_INSTALLED) not in count.values():
         settings = replace(settings, derived={**settings.derived, **count})
     return replace(station, smart_charging=state, settings=settings)
+
+
+def _stepped(before: Timebase, after: Timebase) -> list[Event]:
+    """Return what is raised when the clock was set."""
+    by_s = timebase.stepped_s(before, after)
+    return [ClockStepped(by_s)] if by_s else []
+
+
+def _guard(station: Station, context: Context) -> configuration.Guard:
+    """Return what says why a value cannot be taken in the present state."""
+    at_s = context.now.wall_s
+    return partial(
+        credentials.refusal,
+        station.credentials,
+        own=station.certificates.own(at_s),
+        trusted=station.certificates.of(CertificateKind.CSMS_ROOT),
+        at_s=at_s,
+    )
 
 
 def _recorded(

@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     DECIMAL = "decimal"
     BOOLEAN = "boolean"
     OPTION = "OptionList"
+    PASSWORD = "passwordString"  # noqa: S105  # a type
     MEMBERS = "MemberList"
 
 
@@ -43,6 +44,8 @@ class Variable(Value, frozen=True):
         minimum, maximum: bounds of a number; of a string or list: longest text.
         members: what an OPTION or MEMBERS setting may hold.
         is_derived: the station computes the value; it cannot be configured.
+        is_credential: what is written goes to agent.core.credentials, and not among the
+            settings.
         needs_reboot: a new value is stored but takes effect at the next start.
         is_required: 1.6 demands its key of every station that has the feature profile.
         most_items: longest list, None for as long as its text may be.
@@ -62,6 +65,7 @@ class Variable(Value, frozen=True):
     maximum: float | None = None
     members: tuple[str, ...] = ()
     is_derived: bool = False
+    is_credential: bool = False
     needs_reboot: bool = False
     is_required: bool = False
     most_items: int | None = None
@@ -762,12 +766,94 @@ FIRMWARE_VERSION = _derived("ChargingStation", "FirmwareVersion", Kind.STRING, "
 IDENTITY = _derived(
     "SecurityCtrlr", "Identity", Kind.STRING, "How it names itself to the CSMS."
 )
-SECURITY_PROFILE = _derived(
+SECURITY_PROFILE = Variable(
     "SecurityCtrlr",
     "SecurityProfile",
     Kind.INTEGER,
-    "Security profile in use.",
-    "SecurityProfile",
+    "",
+    "Security profile in use; it can only be raised, and not over 2.0.1.",
+    key="SecurityProfile",
+    minimum=0,
+    maximum=3,
+    is_derived=True,
+    is_credential=True,
+)
+PASSWORD = Variable(
+    "SecurityCtrlr",
+    "BasicAuthPassword",
+    Kind.PASSWORD,
+    "",
+    "Password for the CSMS: 16 to 40 characters, or 32 to 40 hex digits for bytes.",
+    key="AuthorizationKey",
+    access=Access.WRITE_ONLY,
+    is_credential=True,
+)
+ORGANIZATION_NAME = Variable(
+    "SecurityCtrlr",
+    "OrganizationName",
+    Kind.STRING,
+    "",
+    "Operator, as the organization in the station's certificate; needed to ask for one.",
+    key="CpoName",
+    maximum=64,
+)
+ROOT_CHECK = _flag(
+    "SecurityCtrlr",
+    "AdditionalRootCertificateCheck",
+    False,
+    "A new root of the CSMS has to be signed by the present one, and replaces it.",
+    key="AdditionalRootCertificateCheck",
+    access=Access.READ_ONLY,
+)
+CERTIFICATE_CAPACITY = Variable(
+    "SecurityCtrlr",
+    "CertificateCapacity",
+    Kind.INTEGER,
+    "20",
+    "Most root certificates that are installed.",
+    key="CertificateStoreMaxLength",
+    access=Access.READ_ONLY,
+    minimum=1,
+    maximum=100,
+)
+CHAIN_LENGTH = Variable(
+    "SecurityCtrlr",
+    "MaxCertificateChainSize",
+    Kind.INTEGER,
+    "10000",
+    "Longest certificate chain that the CSMS may send.",
+    key="CertificateSignedMaxChainSize",
+    access=Access.READ_ONLY,
+    minimum=1,
+    maximum=10_000,
+)
+SIGNING_WAIT = _seconds(
+    "SecurityCtrlr",
+    "CertSigningWaitMinimum",
+    60,
+    "How long to wait for a signed certificate before asking again; doubles each time.",
+    key="CertSigningWaitMinimum",
+    minimum=1,
+    maximum=86_400,
+)
+SIGNING_REPEATS = Variable(
+    "SecurityCtrlr",
+    "CertSigningRepeatTimes",
+    Kind.INTEGER,
+    "2",
+    "How often to ask again for a signed certificate.",
+    key="CertSigningRepeatTimes",
+    minimum=0,
+    maximum=10,
+)
+KEY_ALGORITHM = Variable(
+    "SecurityCtrlr",
+    "CertificateKeyAlgorithm",
+    Kind.OPTION,
+    "EC-P256",
+    "Kind of key that the station makes for its certificate.",
+    members=("EC-P256", "RSA-2048"),
+    maximum=20,
 )
 ACTIVE_PROFILE = _derived(
     "OCPPCommCtrlr", "ActiveNetworkProfile", Kind.INTEGER, "Network profile in use."
@@ -885,6 +971,8 @@ def checked(variable: Variable, text: str) -> str | Refusal:
     taken in any case and kept in the canonical one (OCPP 1.6 ChangeConfiguration,
     2.0.1 4.2 of the reference).
     """
+    if variable.kind is Kind.PASSWORD:
+        return _checked_password(text)
     text = text.strip()
     match variable.kind:
         case Kind.BOOLEAN:
@@ -900,6 +988,41 @@ def checked(variable: Variable, text: str) -> str | Refusal:
             longest = int(variable.maximum or 500)
             too_long = Refusal("TooLong", f"up to {longest} characters")
             return text if len(text) <= longest else too_long
+
+
+_HEX = "hex:"
+_PASSWORD_BYTES = (16, 40)  # 2.0.1 BasicAuthPassword; 1.6 stays below (whitepaper, 16 to 20)
+_KEY_DIGITS = (32, 40)  # 1.6 AuthorizationKey
+
+
+def password_text(password: bytes) -> str:
+    """Return the canonical text of a password, which need not be text."""
+    return _HEX + password.hex()
+
+
+def password_bytes(text: str) -> bytes:
+    """Return the password that a canonical text stands for."""
+    return bytes.fromhex(text.removeprefix(_HEX))
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text is an AuthorizationKey of 1.6: 16 to 20 bytes in hex."""
+    low, high = _KEY_DIGITS
+    return low <= len(text) <= high and re.fullmatch(r"([0-9A-Fa-f]{2})+", text) is not None
+
+
+def _checked_password(text: str) -> str | Refusal:
+    """Return the canonical form; hex digits of an AuthorizationKey are bytes."""
+    low, high = _PASSWORD_BYTES
+    digits = text.removeprefix(_HEX)
+    if text.startswith(_HEX) and re.fullmatch(r"([0-9a-f]{2})+", digits):
+        password = bytes.fromhex(digits)
+    else:
+        password = bytes.fromhex(text) if is_key(text) else text.encode()
+    if low <= len(password) <= high:
+        return password_text(password)
+    too = "TooShort" if len(password) < low else "TooLong"
+    return Refusal(too, f"{low} to {high} characters, or 32 to 40 hex digits")
 
 
 def _checked_number(variable: Variable, text: str) -> str | Refusal:

@@ -43,6 +43,7 @@ from agent.core.events import (
 )
 from agent.core.station import Station
 from agent.core.variables import Settings, Variable
+from agent.runtime import masking
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
 from agent.runtime.control_schedule import ScheduleParams, told
 from agent.runtime.kernel import Kernel
@@ -382,8 +383,8 @@ class ControlServer:
     def wire(self, direction: str, frame: str | bytes) -> None:
         """Show a frame of the CSMS link to the subscribers."""
         if self._subscribers:
-            text = frame.decode(errors="replace") if isinstance(frame, bytes) else frame
-            self._notified(self._kernel.station, f"message.{direction}", {"frame": text})
+            shown: dict[str, object] = {"frame": masking.frame(frame)}
+            self._notified(self._kernel.station, f"message.{direction}", shown)
 
     def _observed(
         self, before: Station, batch: Sequence[Event], after: Station, effects: Sequence[Effect]
@@ -393,7 +394,7 @@ class ControlServer:
         for event in batch:
             if not isinstance(event, MeterRead):
                 kind = type(event).__name__
-                self._notified(after, kind, {"event": msgspec.to_builtins(event)})
+                self._notified(after, kind, {"event": masking.event(event)})
         for effect in effects:
             if isinstance(effect, Note):
                 facts: dict[str, object] = {"text": effect.text, "evse_id": effect.evse_id}

@@ -21,6 +21,7 @@ from agent.runtime.clock import World
 from agent.runtime.conversation import Conversation
 from agent.runtime.exchange import Inbox, ReadRecord, Sent, WireObserver
 from agent.runtime.requests import Requests
+from agent.security.keystore import Keystore
 from agent.transport.link import Dialer, DialError, DialTarget, Link
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Recent:
 class CsmsLink:
     """Keeps the link as the station wants it."""
 
-    def __init__(  # the composition root hands over each part by name
+    def __init__(  # noqa: PLR0913  # the composition root hands over each part by name
         self,
         station: Station,
         *,
@@ -75,6 +76,7 @@ class CsmsLink:
         requests: Requests,
         read_record: ReadRecord,
         on_wire: WireObserver,
+        keystore: Keystore | None = None,
         saved_up_to: int = 0,
     ) -> None:
         self._profiles, self._dialer, self._adapters = profiles, dialer, adapters
@@ -82,6 +84,7 @@ class CsmsLink:
         self._records = Recent(read_record, saved_up_to)
         self._on_wire = on_wire
         self._station = station
+        self._keystore = keystore
         self._conversation: Conversation | None = None
         self._unanswered: Sent | None = None
         self._answered: dict[int, set[str]] = {}  # actions that each CSMS has ever answered
@@ -114,9 +117,9 @@ class CsmsLink:
         """Dial and converse until cancelled."""
         while True:
             profile = await self._wanted()
-            link = await self._dialed(profile)
-            if link is not None:
-                await self._held(profile, link)
+            dialed = await self._dialed(profile)
+            if dialed is not None:
+                await self._held(profile, *dialed)
 
     async def _wanted(self) -> int:
         while True:
@@ -127,10 +130,12 @@ class CsmsLink:
             self._changed.clear()
             await self._changed.wait()
 
-    async def _dialed(self, profile: int) -> Link | None:
+    async def _dialed(self, profile: int) -> tuple[Link, DialTarget] | None:
         """Dial once; a link that nobody wants any more when it comes is closed by the core."""
         now = self._world.env().now
-        target = credentials.presented(self._profiles[profile], self._station, now)
+        target = credentials.presented(
+            self._profiles[profile], profile, self._station, now, self._keystore
+        )
         interval = self._ping_interval_s()
         low, high = PING_TIMEOUT_BOUNDS_S
         try:
@@ -144,9 +149,9 @@ class CsmsLink:
             failed = DialFailed(profile, error.refusal, str(error), error.retry_after_s)
             await self._told(failed)
             return None
-        return link
+        return link, target
 
-    async def _held(self, profile: int, link: Link) -> None:
+    async def _held(self, profile: int, link: Link, target: DialTarget) -> None:
         adapter = self._adapters(link.subprotocol)
         conversation = Conversation(
             link,
@@ -166,8 +171,10 @@ class CsmsLink:
             profile=profile,
             subprotocol=link.subprotocol,
             url=link.url,
-            security_profile=self._profiles[profile].security_profile,
+            security_profile=target.security_profile,
             restates_status=adapter.restates_status,
+            root=link.root,
+            certificate=credentials.shown(target),
         )
         self._kernel.post(up)
         try:

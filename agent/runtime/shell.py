@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agent.core.effects import Effect, Note, Reply, Restart, SecurityLogged
+from agent.core.effects import CertificateAsk, Effect, Note, Reply, Restart, SecurityLogged
 from agent.core.events import Event
 from agent.core.station import Station
 from agent.core.values import BootReason
@@ -20,10 +20,12 @@ from agent.runtime.clock import World
 from agent.runtime.control import ControlServer, Simulator
 from agent.runtime.csms import CsmsLink
 from agent.runtime.hardware import HardwareRunner
+from agent.runtime.keeper import Keeper
 from agent.runtime.kernel import Dispatch, Kernel, Outlets
 from agent.runtime.logbook import Logbook
 from agent.runtime.requests import Requests
 from agent.runtime.snapshot import Project, clock, snapshot
+from agent.security.keystore import Keystore
 from agent.store.database import Store
 from agent.transport.link import Dialer, DialTarget
 from hal.board import EvseHardware
@@ -57,6 +59,7 @@ class Shell:
         simulator: Simulator | None = None,
         ports: Callable[[], dict[str, dict[str, float]]] = dict,
         logbook: Logbook | None = None,
+        keystore: Keystore | None = None,
         outlets: Callable[[Outlets], Outlets] = lambda outlets: outlets,
     ) -> None:
         self.restart: BootReason | None = None
@@ -81,6 +84,7 @@ class Shell:
             requests=self._requests,
             read_record=store.read_record,
             on_wire=self._on_wire,
+            keystore=keystore,
             saved_up_to=entries[-1].record_id if entries else 0,
         )
         self.control = ControlServer(
@@ -94,6 +98,7 @@ class Shell:
             simulator,
         )
         self._logbook = logbook
+        self._keeper = Keeper(keystore, self._post) if keystore is not None else None
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -119,6 +124,8 @@ class Shell:
                 group.create_task(self._link.run(), name="csms"),
                 *(group.create_task(service) for service in services),
             ]
+            if self._keeper is not None:
+                others.append(group.create_task(self._keeper.run(), name="keeper"))
             if self._logbook is not None:
                 others.append(group.create_task(self._logbook.run(), name="security log"))
             if socket is not None:
@@ -147,6 +154,9 @@ class Shell:
                 case SecurityLogged():
                     if self._logbook is not None:
                         self._logbook.note(effect, station)
+                case _ if isinstance(effect, CertificateAsk):
+                    if self._keeper is not None:
+                        self._keeper.take(effect)
                 case Restart(reason=reason):
                     self.restart = reason
                     self.stop()

@@ -14,6 +14,7 @@ power cut is less than a minute of events that are not critical.
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,12 +51,13 @@ class Entry(Value, frozen=True):
 
 
 class SecurityLog:
-    """Appends to the log. One at a time; `flush` blocks and belongs to a thread."""
+    """Appends to the log; `flush` blocks and may be called from any thread."""
 
     def __init__(self, directory: Path, *, half_bytes: int = HALF_BYTES) -> None:
         self._path, self._half_bytes = directory / NAME, half_bytes
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._waiting_bytes = 0
+        self._writing = threading.Lock()
 
     @property
     def was_there(self) -> bool:
@@ -80,8 +82,17 @@ class SecurityLog:
         Raises:
             OSError: the disk refuses; everything waits on, and some may be written twice.
         """
-        count = len(self._waiting)
-        lines = b"".join(list(self._waiting))
+        with self._writing:
+            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            try:
+                self._write(b"".join(batch))
+            except OSError:
+                room = MOST_WAITING - len(self._waiting)
+                self._waiting.extendleft(reversed(batch[-room:] if room else ()))
+                raise
+            self._waiting_bytes = sum(map(len, list(self._waiting)))
+
+    def _write(self, lines: bytes) -> None:
         if not lines:
             return
         if self._size() + len(lines) > self._half_bytes:
@@ -92,9 +103,6 @@ class SecurityLog:
             os.fsync(handle)
         finally:
             os.close(handle)
-        for _ in range(count):
-            self._waiting.popleft()
-        self._waiting_bytes = sum(map(len, self._waiting))
 
     def _size(self) -> int:
         try:

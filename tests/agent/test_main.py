@@ -4,29 +4,29 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agent import main
 from agent.bench.csms import Csms
 from agent.bench.listener import listen
 from agent.client import AgentAbsentError, ControlClient
-from agent.config import Secret, SecretError
+from agent.config import Secret, SecretError, Security, load_config
+from agent.core.trust import CertificateKind
+from agent.factory import check_setting
 from agent.runtime.clock import SystemWorld
 from agent.runtime.systemd import Notifier
 from agent.security.log import read
 from agent.store.database import Changes, Store
 from hal.board import build, load_board
 from hal.types import MeterReading
-from tests.support.processes import end_processes
 from tests.support.shell import Rig
 from tests.support.vloop import run as run_virtually
 
@@ -36,15 +36,6 @@ PASSWORD = "0123456789abcdef"
 TOKEN = "04A1B2C3D4E5F6"
 LIMIT_S = 60.0
 """How long anything may take on a busy machine; far more than it does take."""
-
-
-@pytest.fixture
-def place():
-    """A directory whose path leaves room for a socket's 107 bytes."""
-    directory = Path(tempfile.mkdtemp(prefix="pw-", dir="/tmp"))
-    yield directory
-    end_processes(directory)
-    shutil.rmtree(directory)
 
 
 def configure(place, *, url="ws://127.0.0.1:9/ocpp", board=SIM, storage=None, more=""):
@@ -554,17 +545,29 @@ def test_nobody_waits_for_pulses_without_a_watchdog(monkeypatch):
 # --- the private key ---
 
 
+def sources_of(place, **security):
+    config = load_config(configure(place), check_setting)
+    return main._sources(replace(config, security=Security(**security)))
+
+
 def test_the_private_key_is_a_file_or_a_credential(place, monkeypatch):
-    (place / "client.key").write_text("key")
+    for name in ("client.key", "client.pem", "root.pem"):
+        (place / name).write_text(name)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(place))
-    assert main._key_path(None, place) is None
-    assert main._key_path(Secret(file="client.key"), place) == place / "client.key"
-    credential = Secret(credential="client.key")
-    assert main._key_path(credential, Path("/")) == place / "client.key"
-    with pytest.raises(SecretError, match="has to be a file or a credential"):
-        main._key_path(Secret(text="key"), place)
-    with pytest.raises(SecretError, match="absent"):
-        main._key_path(Secret(file="absent"), place)
+    assert not sources_of(place)
+    (root,) = sources_of(place, csms_roots=(place / "root.pem",))
+    assert (root.kind, root.pem, root.key) == (CertificateKind.CSMS_ROOT, b"root.pem", b"")
+    for key in (Secret(file=str(place / "client.key")), Secret(credential="client.key")):
+        (own,) = sources_of(place, client_certificate=place / "client.pem", client_key=key)
+        assert (own.kind, own.pem) == (CertificateKind.STATION, b"client.pem")
+        assert own.key == b"client.key"
+        assert "client.key" not in repr(own)
+    for key, reason in (
+        (Secret(text="key"), "has to be a file or a credential"),
+        (Secret(file="absent"), "absent"),
+    ):
+        with pytest.raises(SecretError, match=reason):
+            sources_of(place, client_certificate=place / "client.pem", client_key=key)
 
 
 def test_a_machine_that_does_not_tell_its_boot_has_none(monkeypatch, place):

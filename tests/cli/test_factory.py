@@ -98,7 +98,10 @@ def native(variable):
             return variable.default
 
 
-@pytest.mark.parametrize("variable", [v for v in variables.TABLE if not v.is_derived], ids=str)
+SETTABLE = [v for v in variables.TABLE if not v.is_derived and not v.is_credential]
+
+
+@pytest.mark.parametrize("variable", SETTABLE, ids=str)
 def test_every_default_can_be_written_into_the_file(variable):
     assert check_setting(variable.name, native(variable)) is None
     canonical = variables.checked(variable, variable.default)
@@ -139,3 +142,9 @@ def test_a_variable_without_its_component_is_known_by_its_full_name():
     assert suggestion("RetryBackOffWaitMinimum") == (
         "did you mean OCPPCommCtrlr.RetryBackOffWaitMinimum?"
     )
+
+
+def test_a_password_is_no_setting_of_the_file():
+    reason = check_setting("AuthorizationKey", "0123456789abcdef")
+    assert reason == "AuthorizationKey cannot be set here: a password belongs to its [[csms]]"
+    assert allowed(variables.PASSWORD) == "16 to 40 characters, or 32 to 40 hex digits"

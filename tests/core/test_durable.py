@@ -8,6 +8,7 @@ from agent.core.effects import TransactionEnded
 from agent.core.events import (
     AuthorizationAnswered,
     AvailabilityRequested,
+    CertificatesProvisioned,
     ChargingProfileOffered,
     ExternalLimitSet,
     FaultRaised,
@@ -18,6 +19,8 @@ from agent.core.events import (
     ReservationRequested,
     SettingsWriteRequested,
     TransactionAcknowledged,
+    TriggerKind,
+    TriggerRequested,
     UpdateRequested,
 )
 from agent.core.orders import LogKind, LogOrder, UpdateOrder
@@ -28,7 +31,14 @@ from agent.core.timebase import EARLIEST_WALL_S
 from agent.core.values import AuthorizationStatus, IdToken, TokenInfo
 from agent.core.variables import Kind, Variable
 from hal.types import Fault, PilotState
-from tests.support.core import INFO, OTHER, TAG, WALL_S, Bench
+from tests.support.core import (
+    INFO,
+    OTHER,
+    TAG,
+    WALL_S,
+    Bench,
+    certificate_of,
+)
 from tests.support.profiles import profile
 
 Stored = dict[str, dict[str, bytes]]
@@ -67,6 +77,10 @@ def lived() -> Bench:
     bench.post(InstallerFound("slots", "a"))
     bench.post(UpdateRequested(5, UpdateOrder(None, "https://host/image")))
     bench.post(LogRequested(6, LogOrder(None, LogKind.DIAGNOSTICS, "https://host/")))
+    bench.post(CertificatesProvisioned("source", (certificate_of("root"),)))
+    bench.post(SettingsWriteRequested(7, (("CpoName", "Example CPO"),)))
+    bench.post(SettingsWriteRequested(8, (("AuthorizationKey", "0123456789abcdef"),)))
+    bench.post(TriggerRequested(9, TriggerKind.CERTIFICATE))
     return bench
 
 
@@ -93,6 +107,8 @@ def test_what_was_written_comes_back_as_it_was() -> None:
     assert back.reservations.items == station.reservations.items
     assert back.availability.scheduled == {"1"}
     assert list(back.outbox.remote_ids.values()) == [7]
+    assert back.certificates == station.certificates
+    assert back.credentials.changed == station.credentials.changed
     assert back.timebase.floor_s > WALL_S
 
 

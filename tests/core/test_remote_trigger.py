@@ -56,7 +56,6 @@ def pending(bench: Bench) -> Bench:
     [
         TriggerKind.FIRMWARE_STATUS,
         TriggerKind.SIGNED_FIRMWARE_STATUS,
-        TriggerKind.CERTIFICATE,
     ],
 )
 def test_what_no_block_tells_is_not_implemented(kind: TriggerKind) -> None:

@@ -26,7 +26,7 @@ def test_wildcards_are_allowed_by_setting_and_where_only_16_is_spoken(
 ):
     present = station(**{variables.ALLOW_WILDCARDS.name: setting})
     target = replace(TARGET, protocols=protocols)
-    assert presented(target, present, Stamp(1, 0.0)).allow_wildcards is allowed
+    assert presented(target, 0, present, Stamp(1, 0.0), None).allow_wildcards is allowed
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_wildcards_are_allowed_by_setting_and_where_only_16_is_spoken(
 )
 def test_the_system_clock_counts_while_it_agrees_with_the_stations(offset_s, system_s, time):
     present = replace(station(), timebase=Timebase(boot=1, offset_s=offset_s))
-    assert presented(TARGET, present, Stamp(1, 10.0, system_s)).time == time
+    assert presented(TARGET, 0, present, Stamp(1, 10.0, system_s), None).time == time

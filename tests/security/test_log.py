@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 
@@ -118,3 +119,18 @@ def test_it_was_there_if_only_the_older_half_is_left(tmp_path):
     filled(tmp_path, 1)
     (tmp_path / log.NAME).rename(tmp_path / f"{log.NAME}.1")
     assert SecurityLog(tmp_path).was_there
+
+
+def test_two_threads_that_flush_write_every_entry_once(tmp_path):
+    written = SecurityLog(tmp_path)
+    for _ in range(50):
+        for number in range(20):
+            written.add(Entry(TAMPER.at, "Event", True, str(number)))
+        threads = [threading.Thread(target=written.flush) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [entry["tech_info"] for entry in entries(tmp_path)] == [
+        str(number) for _ in range(50) for number in range(20)
+    ]

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.bench.keeper import wall_s
 
@@ -173,6 +173,9 @@ def _built(
     ends: float = 30.0,
     serial: int | None = None,
     now_s: float | None = None,
+    path_length: int | None = None,
+    usage: str | None = None,
+    algorithm: Any = hashes.SHA256(),  # noqa: B008  # a value
 ) -> x509.Certificate:
     """Return a certificate.
 
@@ -180,6 +183,7 @@ def _built(
         names: subjectAltName, host names and addresses.
         is_ca: None leaves basicConstraints out.
         begins, ends: days from now.
+        usage: extended key usage, "client" or "server".
     """
     builder = (
         x509.CertificateBuilder()
@@ -195,12 +199,19 @@ def _built(
     builder = builder.add_extension(key_id, critical=False)
     builder = builder.add_extension(authority_id, critical=False)
     if is_ca is not None:
-        length = None
-        builder = builder.add_extension(x509.BasicConstraints(is_ca, length), critical=True)
+        basic = x509.BasicConstraints(is_ca, path_length)
+        builder = builder.add_extension(basic, critical=True)
+    if usage is not None:
+        purposes = {
+            "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+            "server": ExtendedKeyUsageOID.SERVER_AUTH,
+        }
+        extended = x509.ExtendedKeyUsage([purposes[usage]])
+        builder = builder.add_extension(extended, critical=False)
     if names:
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
-    return builder.sign(signing_key, hashes.SHA256())
+    return builder.sign(signing_key, algorithm)
 
 
 def _alternative(name: str) -> x509.GeneralName:

@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from agent.core import durable
 from agent.core.bounds import Site
+from agent.core.credentials import Network
 from agent.core.effects import (
     Effect,
     Forget,
@@ -33,6 +34,7 @@ from agent.core.outbox import entry_of
 from agent.core.setpoint import limits
 from agent.core.states import Active, Session
 from agent.core.station import Station, deadline, step, targets
+from agent.core.trust import ALGORITHMS, Certificate, CertificateKind, HashData
 from agent.core.values import (
     AuthorizationStatus,
     BootReason,
@@ -66,6 +68,23 @@ def reading(
     )
 
 
+def hash_data(name: str, algorithm: str = "SHA256") -> HashData:
+    """Return how a certificate of this name is named."""
+    return HashData(algorithm, f"{algorithm.lower()}-{name}", "key", "1f")
+
+
+def certificate_of(
+    name: str,
+    kind: CertificateKind = CertificateKind.CSMS_ROOT,
+    *,
+    begins_s: float = WALL_S - 86_400.0,
+    ends_s: float = WALL_S + 365 * 86_400.0,
+) -> Certificate:
+    """Return a certificate as the core knows it; its name is its fingerprint."""
+    hashes = tuple(hash_data(name, algorithm) for algorithm in ALGORITHMS)
+    return Certificate(kind, name, f"CN={name}", hashes, begins_s, ends_s)
+
+
 class Bench:
     """One station, its clock, and everything it has told."""
 
@@ -78,11 +97,12 @@ class Bench:
         wall_s: float | None = WALL_S,
         site: Site = Site(),  # noqa: B008 - a value
         protocols: tuple[str, ...] = (),
+        networks: tuple[Network, ...] = (),
         **settings: str,
     ) -> None:
         self.specs = tuple(EvseSpec(i + 1, connectors, 32.0, 3) for i in range(evses))
         self.factory = {key.replace("__", "."): value for key, value in settings.items()}
-        self.profiles, self.site = profiles, site
+        self.profiles, self.site, self.networks = profiles, site, networks
         self.protocols = protocols
         self.boot, self.now_s, self.wall_s = 0, 0.0, wall_s
         self.jitter = 0.5
@@ -107,6 +127,7 @@ class Bench:
             profiles=self.profiles,
             factory=self.factory,
             protocols=self.protocols,
+            networks=self.networks,
             site=self.site,
         )
         self._saved: durable.Rows = durable.rows(self.station)

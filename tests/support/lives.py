@@ -13,6 +13,9 @@ from agent.core.effects import (
     BootReported,
     DataTransferSent,
     HeartbeatSent,
+    KeepRoot,
+    KeepStationCertificate,
+    MakeSigningRequest,
     Reply,
     Restart,
     TransactionEnded,
@@ -25,6 +28,12 @@ from agent.core.events import (
     BootAnswered,
     CableChanged,
     CacheClearRequested,
+    CertificateDeletionRequested,
+    CertificateKept,
+    CertificateRefused,
+    CertificatesLost,
+    CertificatesProvisioned,
+    CertificatesRequested,
     ChargingProfileOffered,
     ChargingProfilesCleared,
     ChargingProfilesRequested,
@@ -67,9 +76,13 @@ from agent.core.events import (
     ReservationRequested,
     ResetKind,
     ResetRequested,
+    RootOffered,
     SecurityEventRaised,
     SettingsReadRequested,
     SettingsWriteRequested,
+    SigningAnswered,
+    SigningRequestMade,
+    StationCertificateOffered,
     StatusAcknowledged,
     StorageFailed,
     StorageRecovered,
@@ -93,6 +106,7 @@ from agent.core.orders import (
 )
 from agent.core.orders import Step as OrderStep
 from agent.core.station import targets
+from agent.core.trust import Certificate, CertificateKind
 from agent.core.values import (
     AuthorizationStatus,
     BootReason,
@@ -104,7 +118,7 @@ from agent.core.values import (
     TokenInfo,
 )
 from hal.types import Fault, PilotState, TokenType
-from tests.support.core import OTHER, TAG, WALL_S, Bench, reading
+from tests.support.core import OTHER, TAG, WALL_S, Bench, certificate_of, hash_data, reading
 from tests.support.profiles import profiles
 
 EVSES = st.sampled_from((1, 1, 2, 2, 9))
@@ -125,6 +139,14 @@ INFOS = st.builds(
 )
 WALLS = st.sampled_from((None, 0.0, WALL_S, WALL_S + 0.3, WALL_S + 7200.0))
 REASONS = st.just("because")
+PEMS = ("a", "b", "c", "bad")
+"""What stands for certificates where nobody looks into them."""
+
+
+def _provided(name: str) -> tuple[Certificate, ...]:
+    return (certificate_of(name, CertificateKind.CSMS_ROOT),)
+
+
 REQUEST = st.just(0)  # numbered when it is posted
 HEAD = 0  # stands for the record at the head of the queue
 UPDATE = UpdateOrder(None, "https://host/image", retries=1, retry_interval_s=5)
@@ -309,6 +331,25 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
     CompositeScheduleRequested: st.builds(
         CompositeScheduleRequested, REQUEST, EVSES, st.integers(-1, 100_000)
     ),
+    RootOffered: st.builds(
+        RootOffered, REQUEST, st.sampled_from(CertificateKind), st.sampled_from(PEMS)
+    ),
+    StationCertificateOffered: st.builds(
+        StationCertificateOffered, REQUEST, st.sampled_from(PEMS)
+    ),
+    CertificateDeletionRequested: st.builds(
+        CertificateDeletionRequested, REQUEST, st.sampled_from(PEMS).map(hash_data)
+    ),
+    CertificatesRequested: st.builds(
+        CertificatesRequested,
+        REQUEST,
+        st.sampled_from(((), (CertificateKind.CSMS_ROOT, CertificateKind.STATION))),
+    ),
+    CertificatesProvisioned: st.builds(
+        CertificatesProvisioned, st.sampled_from(PEMS), st.sampled_from(PEMS).map(_provided)
+    ),
+    CertificatesLost: st.just(CertificatesLost(("csms-roots/a",))),
+    SigningAnswered: st.builds(SigningAnswered, st.booleans()),
     DataTransferRequested: st.builds(DataTransferRequested, REQUEST, st.just("vendor")),
     InstallerFound: st.builds(
         InstallerFound, st.just("slots"), st.sampled_from((None, "a", "b")), st.booleans()
@@ -326,7 +367,13 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
     ),
     SecurityEventRaised: st.builds(SecurityEventRaised, st.just("TamperDetectionActivated")),
 }
-MADE_BY_THE_RUN = {PowerUp, DataTransferAnswered}
+MADE_BY_THE_RUN = {
+    PowerUp,
+    DataTransferAnswered,
+    CertificateKept,
+    CertificateRefused,
+    SigningRequestMade,
+}
 
 DEEDS = ("charge 1", "charge 2", "obey", "read", "cut", "answer", "deliver")
 Wait = st.floats(0.0, 90.0) | st.sampled_from((0.1, 5.0, 10.0, 30.0, 60.0, 3700.0))
@@ -445,12 +492,31 @@ class Run:
                 event = type(event)(**names)
         effects = bench.post(event)
         self.note(effects)
+        effects += self.kept(effects)
         sent = [effect for effect in effects if isinstance(effect, DataTransferSent)]
         self.unanswered |= {effect.request_id: effect for effect in sent}
         if isinstance(event, Request) and not sent:
             self.replied(self.requests, effects)
         else:
             assert not [effect for effect in effects if isinstance(effect, Reply)]
+
+    def kept(self, effects: list) -> list:
+        """Do what is asked with keys and certificates; return what is told then."""
+        told: list = []
+        for effect in effects:
+            match effect:
+                case KeepRoot() if effect.pem == "bad":
+                    told += self.bench.post(CertificateRefused(effect.request_id, "bad"))
+                case KeepRoot():
+                    certificate = certificate_of(effect.pem, effect.kind)
+                    told += self.bench.post(CertificateKept(effect.request_id, certificate))
+                case KeepStationCertificate():
+                    certificate = certificate_of(effect.pem, CertificateKind.STATION)
+                    told += self.bench.post(CertificateKept(effect.request_id, certificate))
+                case MakeSigningRequest(key_id=key_id):
+                    told += self.bench.post(SigningRequestMade(key_id, "csr"))
+        self.note(told)
+        return told
 
     def replied(self, request_id: int, effects: list) -> None:
         replies = [effect for effect in effects if isinstance(effect, Reply)]

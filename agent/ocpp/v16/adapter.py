@@ -11,6 +11,7 @@ import msgspec
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
+    CertificateSigningWanted,
     DataTransferSent,
     HeartbeatSent,
     LimitTold,
@@ -36,6 +37,7 @@ from agent.ocpp.v16 import (
     absent,
     authorization,
     availability,
+    certificates,
     data_transfer,
     diagnostics,
     firmware,
@@ -56,10 +58,14 @@ _Respond: TypeAlias = Callable[[Incoming, Outcome], bytes]
 
 _DECODE: Mapping[str, _Decode] = {
     "CancelReservation": reservation.decode_cancel,
+    "CertificateSigned": certificates.decode_signed,
     "ChangeAvailability": availability.decode_change,
     "ChangeConfiguration": keys.decode_change,
     "ClearCache": authorization.decode_clear,
     "ClearChargingProfile": smart_charging.decode_clear,
+    "DeleteCertificate": certificates.decode_delete,
+    "GetInstalledCertificateIds": certificates.decode_ids,
+    "InstallCertificate": certificates.decode_install,
     "DataTransfer": data_transfer.decode_received,
     "ExtendedTriggerMessage": remote_trigger.decode_extended,
     "GetCompositeSchedule": smart_charging.decode_composite,
@@ -79,9 +85,13 @@ _DECODE: Mapping[str, _Decode] = {
 }
 _RESPOND: Mapping[str, _Respond] = {
     "CancelReservation": reservation.respond_cancel,
+    "CertificateSigned": certificates.respond_signed,
     "ChangeAvailability": availability.respond_change,
     "ChangeConfiguration": keys.respond_change,
     "ClearCache": authorization.respond_clear,
+    "DeleteCertificate": certificates.respond_delete,
+    "GetInstalledCertificateIds": certificates.respond_ids,
+    "InstallCertificate": certificates.respond_install,
     "ExtendedTriggerMessage": remote_trigger.respond,
     "ClearChargingProfile": smart_charging.respond_clear,
     "GetCompositeSchedule": smart_charging.respond_composite,
@@ -154,6 +164,8 @@ class Adapter16(Adapter):
                 return metering.present(message, view)
             case LimitTold():
                 return None  # 1.6 has no message for it
+            case CertificateSigningWanted():
+                return certificates.sign(message)
             case DataTransferSent():
                 return data_transfer.send(message)
             case ProfilesReported():
@@ -175,6 +187,8 @@ class Adapter16(Adapter):
                 return (StatusAcknowledged(message.status),)
             case MeterValuesReported() | LimitTold():
                 return ()
+            case CertificateSigningWanted():
+                return (certificates.sign_answered(payload),)
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
             case ProfilesReported():

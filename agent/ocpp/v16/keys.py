@@ -11,7 +11,17 @@ import msgspec
 from agent.core.effects import Outcome, SettingResult, SettingsAnswer, SettingStatus
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
 from agent.core.values import Value
-from agent.core.variables import RATE_UNIT, TABLE, Access, Kind, Settings, Variable
+from agent.core.variables import (
+    PASSWORD,
+    RATE_UNIT,
+    TABLE,
+    Access,
+    Kind,
+    Settings,
+    Variable,
+    is_key,
+    password_text,
+)
 from agent.ocpp.adapter import Answered, Incoming, View
 from agent.ocpp.v16 import wire
 from agent.ocpp.v16.messages import (
@@ -38,6 +48,8 @@ _WORDS: Mapping[SettingStatus, ConfigurationWord] = {
 
 _QUANTITIES = {"A": "Current", "W": "Power"}
 """What 1.6 calls the units of charging profiles (1.6 reference 7.4)."""
+PASSWORD_LENGTHS = (16, 20)
+"""Characters of an AuthorizationKey that is no hex (OCTT 2025-06)."""
 
 _FLAGS = {"1": "true", "0": "false"}
 
@@ -120,8 +132,21 @@ def decode_change(payload: msgspec.Raw, request_id: int, view: View) -> Incoming
         digit, value = value, _FLAGS.get(value.strip(), value)
         if value is not digit:
             noted(Quirk.BOOLEAN_AS_DIGIT)
+    if variable is PASSWORD:
+        value = _password(value)
     wanted = SettingsWriteRequested(request_id, ((variable.name, value),))
     return Incoming("ChangeConfiguration", wanted, request)
+
+
+def _password(value: str) -> str:
+    """Return what an AuthorizationKey stands for; what 1.6 does not know stays too short.
+
+    32 to 40 hex digits are 16 to 20 bytes, 16 to 20 characters are themselves (1.6 1.11).
+    """
+    if is_key(value):
+        return value
+    low, high = PASSWORD_LENGTHS
+    return password_text(value.encode()) if low <= len(value) <= high else ""
 
 
 def respond_change(_: Incoming, outcome: Outcome) -> bytes:

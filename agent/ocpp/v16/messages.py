@@ -346,6 +346,18 @@ class SecurityEventNotificationResponse(Payload, frozen=True, kw_only=True):
     """Taken."""
 
 
+class SignCertificateRequest(Payload, frozen=True, kw_only=True):
+    """Have this request for a certificate signed."""
+
+    csr: Annotated[str, Meta(max_length=5500)]
+
+
+class SignCertificateResponse(Payload, frozen=True, kw_only=True):
+    """Whether somebody will."""
+
+    status: YesNo
+
+
 # --- in both directions --------------------------------------------------------------------
 
 
@@ -749,6 +761,73 @@ class SignedUpdateFirmwareResponse(Payload, frozen=True, kw_only=True):
     status: FirmwareUpdateWord
 
 
+RootWord: TypeAlias = Literal["CentralSystemRootCertificate", "ManufacturerRootCertificate"]
+Pem: TypeAlias = Annotated[str, Meta(max_length=5500)]
+Hex128: TypeAlias = Annotated[str, Meta(max_length=128)]
+
+
+class CertificateHashData(Payload, frozen=True, kw_only=True):
+    """How a certificate is named."""
+
+    hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
+    issuer_name_hash: Hex128
+    issuer_key_hash: Hex128
+    serial_number: Annotated[str, Meta(max_length=40)]
+
+
+class CertificateSignedRequest(Payload, frozen=True, kw_only=True):
+    """The certificate that was asked for, with its chain."""
+
+    certificate_chain: Annotated[str, Meta(max_length=10_000)]
+
+
+class CertificateSignedResponse(Payload, frozen=True, kw_only=True):
+    """Whether it is used from now on."""
+
+    status: YesNo
+
+
+class DeleteCertificateRequest(Payload, frozen=True, kw_only=True):
+    """Remove a certificate."""
+
+    certificate_hash_data: CertificateHashData
+
+
+class DeleteCertificateResponse(Payload, frozen=True, kw_only=True):
+    """Whether it is gone."""
+
+    status: Literal["Accepted", "Failed", "NotFound"]
+
+
+HashDataList: TypeAlias = Annotated[tuple[CertificateHashData, ...], Meta(min_length=1)]
+
+
+class GetInstalledCertificateIdsRequest(Payload, frozen=True, kw_only=True):
+    """Name the installed roots of a kind."""
+
+    certificate_type: RootWord
+
+
+class GetInstalledCertificateIdsResponse(Payload, frozen=True, kw_only=True):
+    """The installed roots."""
+
+    status: Literal["Accepted", "NotFound"]
+    certificate_hash_data: HashDataList | None = None
+
+
+class InstallCertificateRequest(Payload, frozen=True, kw_only=True):
+    """Trust this root."""
+
+    certificate_type: RootWord
+    certificate: Pem
+
+
+class InstallCertificateResponse(Payload, frozen=True, kw_only=True):
+    """Whether it is trusted from now on."""
+
+    status: Literal["Accepted", "Failed", "Rejected"]
+
+
 STATION_REQUESTS: Mapping[str, type[Payload]] = {
     "Authorize": AuthorizeRequest,
     "BootNotification": BootNotificationRequest,
@@ -759,6 +838,7 @@ STATION_REQUESTS: Mapping[str, type[Payload]] = {
     "LogStatusNotification": LogStatusNotificationRequest,
     "MeterValues": MeterValuesRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
+    "SignCertificate": SignCertificateRequest,
     "SignedFirmwareStatusNotification": SignedFirmwareStatusNotificationRequest,
     "StartTransaction": StartTransactionRequest,
     "StatusNotification": StatusNotificationRequest,
@@ -766,17 +846,21 @@ STATION_REQUESTS: Mapping[str, type[Payload]] = {
 }
 CSMS_REQUESTS: Mapping[str, type[Payload]] = {
     "CancelReservation": CancelReservationRequest,
+    "CertificateSigned": CertificateSignedRequest,
     "ChangeAvailability": ChangeAvailabilityRequest,
     "ChangeConfiguration": ChangeConfigurationRequest,
     "ClearCache": ClearCacheRequest,
     "ClearChargingProfile": ClearChargingProfileRequest,
     "DataTransfer": DataTransferRequest,
+    "DeleteCertificate": DeleteCertificateRequest,
     "ExtendedTriggerMessage": ExtendedTriggerMessageRequest,
     "GetCompositeSchedule": GetCompositeScheduleRequest,
     "GetConfiguration": GetConfigurationRequest,
     "GetDiagnostics": GetDiagnosticsRequest,
+    "GetInstalledCertificateIds": GetInstalledCertificateIdsRequest,
     "GetLocalListVersion": GetLocalListVersionRequest,
     "GetLog": GetLogRequest,
+    "InstallCertificate": InstallCertificateRequest,
     "RemoteStartTransaction": RemoteStartTransactionRequest,
     "RemoteStopTransaction": RemoteStopTransactionRequest,
     "ReserveNow": ReserveNowRequest,
@@ -792,20 +876,24 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "Authorize": AuthorizeResponse,
     "BootNotification": BootNotificationResponse,
     "CancelReservation": CancelReservationResponse,
+    "CertificateSigned": CertificateSignedResponse,
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ChangeConfiguration": ChangeConfigurationResponse,
     "ClearCache": ClearCacheResponse,
     "ClearChargingProfile": ClearChargingProfileResponse,
     "DataTransfer": DataTransferResponse,
+    "DeleteCertificate": DeleteCertificateResponse,
     "DiagnosticsStatusNotification": DiagnosticsStatusNotificationResponse,
     "ExtendedTriggerMessage": ExtendedTriggerMessageResponse,
     "GetCompositeSchedule": GetCompositeScheduleResponse,
     "FirmwareStatusNotification": FirmwareStatusNotificationResponse,
     "GetConfiguration": GetConfigurationResponse,
     "GetDiagnostics": GetDiagnosticsResponse,
+    "GetInstalledCertificateIds": GetInstalledCertificateIdsResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
     "GetLog": GetLogResponse,
     "Heartbeat": HeartbeatResponse,
+    "InstallCertificate": InstallCertificateResponse,
     "LogStatusNotification": LogStatusNotificationResponse,
     "MeterValues": MeterValuesResponse,
     "RemoteStartTransaction": RemoteStartTransactionResponse,
@@ -815,6 +903,7 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "SecurityEventNotification": SecurityEventNotificationResponse,
     "SendLocalList": SendLocalListResponse,
     "SetChargingProfile": SetChargingProfileResponse,
+    "SignCertificate": SignCertificateResponse,
     "SignedFirmwareStatusNotification": SignedFirmwareStatusNotificationResponse,
     "SignedUpdateFirmware": SignedUpdateFirmwareResponse,
     "StartTransaction": StartTransactionResponse,
@@ -825,13 +914,5 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "UpdateFirmware": UpdateFirmwareResponse,
 }
 
-UNSUPPORTED: frozenset[str] = frozenset(
-    {
-        "CertificateSigned",
-        "DeleteCertificate",
-        "GetInstalledCertificateIds",
-        "InstallCertificate",
-        "SignCertificate",
-    }
-)
+UNSUPPORTED: frozenset[str] = frozenset()
 """Actions of 1.6 and its security extension that have no Struct here."""

@@ -10,6 +10,7 @@ import msgspec
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
+    CertificateSigningWanted,
     DataTransferSent,
     HeartbeatSent,
     LimitTold,
@@ -34,6 +35,7 @@ from agent.ocpp.adapter import Adapter, Answered, Call, Incoming, View
 from agent.ocpp.v201 import (
     authorization,
     availability,
+    certificates,
     codec,
     data_transfer,
     device_model,
@@ -56,16 +58,20 @@ from agent.ocpp.v201.messages import (
     STATION_REQUESTS,
     UNSUPPORTED,
     CancelReservationRequest,
+    CertificateSignedRequest,
     ChangeAvailabilityRequest,
     ClearCacheRequest,
     ClearChargingProfileRequest,
     DataTransferRequest,
+    DeleteCertificateRequest,
     GetChargingProfilesRequest,
     GetCompositeScheduleRequest,
+    GetInstalledCertificateIdsRequest,
     GetLocalListVersionRequest,
     GetLogRequest,
     GetVariablesRequest,
     HeartbeatRequest,
+    InstallCertificateRequest,
     RequestStartTransactionRequest,
     RequestStopTransactionRequest,
     ReserveNowRequest,
@@ -73,6 +79,7 @@ from agent.ocpp.v201.messages import (
     SendLocalListRequest,
     SetChargingProfileRequest,
     SetVariablesRequest,
+    SignCertificateRequest,
     TriggerMessageRequest,
     UpdateFirmwareRequest,
 )
@@ -141,6 +148,9 @@ class Adapter201(Adapter):
                 return _call("MeterValues", metering.present(message, view))
             case LimitTold():
                 return _call(*external_limits.told(message))
+            case CertificateSigningWanted():
+                request = SignCertificateRequest(message.csr, "ChargingStationCertificate")
+                return _call("SignCertificate", request)
             case DataTransferSent():
                 return _call("DataTransfer", data_transfer.request(message))
             case ProfilesReported():
@@ -160,6 +170,8 @@ class Adapter201(Adapter):
                 return (StatusAcknowledged(message.status),)
             case MeterValuesReported() | LimitTold():
                 return ()
+            case CertificateSigningWanted():
+                return (certificates.sign_answered(payload),)
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
             case ProfilesReported():
@@ -194,6 +206,18 @@ class Adapter201(Adapter):
                 return _trigger(wire, request_id, view)
             case ReserveNowRequest() if reservation.is_by_type(wire):
                 return Answered(codec.encode(reservation.reserve_answer(reservation.BY_TYPE)))
+            case CertificateSignedRequest():
+                offered = certificates.offered(wire, request_id)
+                if offered is None:
+                    answer = certificates.signed_answer(certificates.UNASKED)
+                    return Answered(codec.encode(answer))
+                return Incoming(action, offered, wire)
+            case GetInstalledCertificateIdsRequest():
+                ids = certificates.ids(wire, request_id)
+                if ids is None:
+                    none = certificates.ids_answer(certificates.NONE_INSTALLED)
+                    return Answered(codec.encode(none))
+                return Incoming(action, ids, wire)
             case SendLocalListRequest():
                 request = local_list.send(wire, request_id)
                 return Incoming(action, request, wire, failed=local_list.FAILED)
@@ -245,6 +269,10 @@ def _request(wire: Wire, request_id: int) -> Request:
             return reservation.cancel(wire, request_id)
         case ReserveNowRequest():
             return reservation.reserve(wire, request_id)
+        case DeleteCertificateRequest():
+            return certificates.deletion(wire, request_id)
+        case InstallCertificateRequest():
+            return certificates.root(wire, request_id)
         case ChangeAvailabilityRequest():
             return availability.change(wire, request_id)
         case ClearCacheRequest():
@@ -281,6 +309,14 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return reservation.cancel_answer(outcome)
         case ReserveNowRequest():
             return reservation.reserve_answer(outcome)
+        case CertificateSignedRequest():
+            return certificates.signed_answer(outcome)
+        case DeleteCertificateRequest():
+            return certificates.delete_answer(outcome)
+        case GetInstalledCertificateIdsRequest():
+            return certificates.ids_answer(outcome)
+        case InstallCertificateRequest():
+            return certificates.install_answer(outcome)
         case ChangeAvailabilityRequest():
             return availability.change_answer(outcome)
         case ClearCacheRequest():

@@ -26,9 +26,12 @@ from agent.core.values import Value
 from agent.core.variables import (
     MAX_KEYS,
     MAX_SET_ITEMS,
+    PASSWORD,
+    SECURITY_PROFILE,
     TABLE,
     Settings,
     Variable,
+    password_text,
 )
 from agent.ocpp.v201 import status
 from agent.ocpp.v201.datatypes import (
@@ -51,7 +54,7 @@ from agent.ocpp.v201.messages import (
 from agent.ocppj.errors import RpcError, RpcErrorCode
 
 Unresolved: TypeAlias = Literal[
-    "UnknownComponent", "UnknownVariable", "NotSupportedAttributeType"
+    "UnknownComponent", "UnknownVariable", "NotSupportedAttributeType", "Rejected"
 ]
 
 NOTHING = SettingsAnswer(())
@@ -142,7 +145,11 @@ def write_plan(wire: SetVariablesRequest, settings: Settings) -> WritePlan:
     """
     items = wire.set_variable_data
     _limit(len(items), settings.integer(MAX_SET_ITEMS), "setVariableData")
-    return WritePlan(items, tuple(_found(item, settings) for item in items))
+    found = (_found(item, settings) for item in items)
+    # Read-only here: it changes with the network profile that is dialed (A05).
+    return WritePlan(
+        items, tuple("Rejected" if one is SECURITY_PROFILE else one for one in found)
+    )
 
 
 def read_request(plan: ReadPlan, request_id: int) -> SettingsReadRequested | None:
@@ -154,11 +161,16 @@ def read_request(plan: ReadPlan, request_id: int) -> SettingsReadRequested | Non
 def write_request(plan: WritePlan, request_id: int) -> SettingsWriteRequested | None:
     """Return what to ask the core; None when no item names a setting."""
     items = tuple(
-        (found.name, item.attribute_value)
+        (found.name, _value(found, item.attribute_value))
         for item, found in zip(plan.items, plan.found, strict=True)
         if isinstance(found, Variable)
     )
     return SettingsWriteRequested(request_id, items) if items else None
+
+
+def _value(setting: Variable, text: str) -> str:
+    """Return a value as the core takes it; a password is text here, and hex only in 1.6."""
+    return password_text(text.encode()) if setting is PASSWORD else text
 
 
 def read_answer(plan: ReadPlan, outcome: Outcome) -> GetVariablesResponse:

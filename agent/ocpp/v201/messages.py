@@ -42,7 +42,9 @@ from agent.ocpp.v201.datatypes import (
     SetVariableResult,
     StatusInfo,
     Str36,
+    Str40,
     Str50,
+    Str128,
     Str255,
     Str5500,
     TransactionEventKind,
@@ -569,6 +571,118 @@ class GetLogResponse(Wire, frozen=True):
     filename: Str255 | None = None
 
 
+# --- certificates (A02, A03, M03 to M05) ---
+
+RootWord: TypeAlias = Literal[
+    "CSMSRootCertificate",
+    "ManufacturerRootCertificate",
+    "MORootCertificate",
+    "V2GRootCertificate",
+]
+CertificateIdWord: TypeAlias = Literal[
+    "CSMSRootCertificate",
+    "ManufacturerRootCertificate",
+    "MORootCertificate",
+    "V2GCertificateChain",
+    "V2GRootCertificate",
+]
+SigningWord: TypeAlias = Literal["ChargingStationCertificate", "V2GCertificate"]
+
+
+class CertificateHashData(Wire, frozen=True):
+    """How a certificate is named."""
+
+    hash_algorithm: Literal["SHA256", "SHA384", "SHA512"]
+    issuer_name_hash: Str128
+    issuer_key_hash: Str128
+    serial_number: Str40
+
+
+ChildHashes: TypeAlias = Annotated[
+    tuple[CertificateHashData, ...], Meta(min_length=1, max_length=4)
+]
+
+
+class CertificateHashDataChain(Wire, frozen=True):
+    """An installed certificate, and of a chain those between it and its root."""
+
+    certificate_hash_data: CertificateHashData
+    certificate_type: CertificateIdWord
+    child_certificate_hash_data: ChildHashes | None = None
+
+
+class CertificateSignedRequest(Wire, frozen=True):
+    """The certificate that was asked for, with its chain."""
+
+    certificate_chain: Annotated[str, Meta(max_length=10_000)]
+    certificate_type: SigningWord | None = None
+
+
+class CertificateSignedResponse(Wire, frozen=True):
+    """Whether it is used from now on."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
+class DeleteCertificateRequest(Wire, frozen=True):
+    """Remove a certificate."""
+
+    certificate_hash_data: CertificateHashData
+
+
+class DeleteCertificateResponse(Wire, frozen=True):
+    """Whether it is gone."""
+
+    status: Literal["Accepted", "Failed", "NotFound"]
+    status_info: StatusInfo | None = None
+
+
+HashDataChains: TypeAlias = Annotated[tuple[CertificateHashDataChain, ...], Meta(min_length=1)]
+
+
+class GetInstalledCertificateIdsRequest(Wire, frozen=True):
+    """Name the installed certificates; of all kinds if none is given."""
+
+    certificate_type: Annotated[tuple[CertificateIdWord, ...], Meta(min_length=1)] | None = None
+
+
+class GetInstalledCertificateIdsResponse(Wire, frozen=True):
+    """The installed certificates."""
+
+    status: Literal["Accepted", "NotFound"]
+    status_info: StatusInfo | None = None
+    certificate_hash_data_chain: HashDataChains | None = None
+
+
+class InstallCertificateRequest(Wire, frozen=True):
+    """Trust this root."""
+
+    certificate_type: RootWord
+    certificate: Str5500
+
+
+class InstallCertificateResponse(Wire, frozen=True):
+    """Whether it is trusted from now on."""
+
+    status: Literal["Accepted", "Failed", "Rejected"]
+    status_info: StatusInfo | None = None
+
+
+class SignCertificateRequest(Wire, frozen=True):
+    """Have this request for a certificate signed."""
+
+    csr: Str5500
+    certificate_type: SigningWord | None = None
+
+
+class SignCertificateResponse(Wire, frozen=True):
+    """Whether somebody will."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
 # --- tables ------------------------------------------------------------------------------
 
 STATION_REQUESTS: Mapping[str, type[Wire]] = {
@@ -584,6 +698,7 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
     "NotifyChargingLimit": NotifyChargingLimitRequest,
     "ReportChargingProfiles": ReportChargingProfilesRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
+    "SignCertificate": SignCertificateRequest,
     "StatusNotification": StatusNotificationRequest,
     "TransactionEvent": TransactionEventRequest,
 }
@@ -591,15 +706,19 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
 
 CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "CancelReservation": CancelReservationRequest,
+    "CertificateSigned": CertificateSignedRequest,
     "ChangeAvailability": ChangeAvailabilityRequest,
     "ClearCache": ClearCacheRequest,
     "ClearChargingProfile": ClearChargingProfileRequest,
     "DataTransfer": DataTransferRequest,
+    "DeleteCertificate": DeleteCertificateRequest,
+    "GetInstalledCertificateIds": GetInstalledCertificateIdsRequest,
     "GetLocalListVersion": GetLocalListVersionRequest,
     "GetChargingProfiles": GetChargingProfilesRequest,
     "GetCompositeSchedule": GetCompositeScheduleRequest,
     "GetLog": GetLogRequest,
     "GetVariables": GetVariablesRequest,
+    "InstallCertificate": InstallCertificateRequest,
     "RequestStartTransaction": RequestStartTransactionRequest,
     "RequestStopTransaction": RequestStopTransactionRequest,
     "ReserveNow": ReserveNowRequest,
@@ -616,18 +735,22 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "Authorize": AuthorizeResponse,
     "BootNotification": BootNotificationResponse,
     "CancelReservation": CancelReservationResponse,
+    "CertificateSigned": CertificateSignedResponse,
     "ChangeAvailability": ChangeAvailabilityResponse,
     "ClearCache": ClearCacheResponse,
     "ClearedChargingLimit": ClearedChargingLimitResponse,
     "ClearChargingProfile": ClearChargingProfileResponse,
     "DataTransfer": DataTransferResponse,
+    "DeleteCertificate": DeleteCertificateResponse,
     "FirmwareStatusNotification": FirmwareStatusNotificationResponse,
+    "GetInstalledCertificateIds": GetInstalledCertificateIdsResponse,
     "GetLocalListVersion": GetLocalListVersionResponse,
     "GetChargingProfiles": GetChargingProfilesResponse,
     "GetCompositeSchedule": GetCompositeScheduleResponse,
     "GetLog": GetLogResponse,
     "GetVariables": GetVariablesResponse,
     "Heartbeat": HeartbeatResponse,
+    "InstallCertificate": InstallCertificateResponse,
     "LogStatusNotification": LogStatusNotificationResponse,
     "MeterValues": MeterValuesResponse,
     "NotifyChargingLimit": NotifyChargingLimitResponse,
@@ -641,6 +764,7 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "SendLocalList": SendLocalListResponse,
     "SetChargingProfile": SetChargingProfileResponse,
     "SetVariables": SetVariablesResponse,
+    "SignCertificate": SignCertificateResponse,
     "StatusNotification": StatusNotificationResponse,
     "TransactionEvent": TransactionEventResponse,
     "TriggerMessage": TriggerMessageResponse,
@@ -650,21 +774,17 @@ RESPONSES: Mapping[str, type[Wire]] = {
 
 UNSUPPORTED = frozenset(
     {
-        "CertificateSigned",
         "ClearDisplayMessage",
         "ClearVariableMonitoring",
         "CostUpdated",
         "CustomerInformation",
-        "DeleteCertificate",
         "Get15118EVCertificate",
         "GetBaseReport",
         "GetCertificateStatus",
         "GetDisplayMessages",
-        "GetInstalledCertificateIds",
         "GetMonitoringReport",
         "GetReport",
         "GetTransactionStatus",
-        "InstallCertificate",
         "NotifyCustomerInformation",
         "NotifyDisplayMessages",
         "NotifyEVChargingNeeds",
@@ -679,7 +799,6 @@ UNSUPPORTED = frozenset(
         "SetMonitoringLevel",
         "SetNetworkProfile",
         "SetVariableMonitoring",
-        "SignCertificate",
         "UnlockConnector",
         "UnpublishFirmware",
     }

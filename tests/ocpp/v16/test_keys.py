@@ -6,7 +6,18 @@ import pytest
 
 from agent.core.effects import Done, SettingResult, SettingsAnswer, SettingStatus, Verdict
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
-from agent.core.variables import TABLE, Access, Kind, Settings, Variable, by_key
+from agent.core.variables import (
+    PASSWORD,
+    TABLE,
+    Access,
+    Kind,
+    Refusal,
+    Settings,
+    Variable,
+    by_key,
+    checked,
+    password_bytes,
+)
 from agent.ocpp.adapter import Answered, Incoming
 from agent.ocpp.v16 import keys
 from agent.ocppj.errors import RpcError, RpcErrorCode
@@ -47,7 +58,7 @@ def result(key, value, status=SettingStatus.ACCEPTED):
 @pytest.mark.parametrize("payload", ["{}", '{"key":[]}', '{"key":null}'])
 def test_no_keys_mean_all_of_them(payload):
     incoming = asked("GetConfiguration", payload)
-    expected = tuple(one.name for one in TABLE if one.key)
+    expected = tuple(one.name for one in TABLE if one.key and one is not PASSWORD)
     assert incoming.request == SettingsReadRequested(9, expected)
 
 
@@ -135,7 +146,7 @@ def test_a_full_answer_validates():
     )
     found = answer(incoming, outcome)
     assert [one["key"] for one in found["configurationKey"]] == [
-        one.key for one in TABLE if one.key
+        one.key for one in TABLE if one.key and one is not PASSWORD
     ]
     assert "unknownKey" not in found
     values = {one["key"]: one["value"] for one in found["configurationKey"]}
@@ -249,3 +260,27 @@ def test_a_broken_change_is_refused(payload, code):
     with pytest.raises(RpcError) as caught:
         asked("ChangeConfiguration", payload)
     assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [
+        ("4F43415F4F4354545F61646D696E5F74657374", b"OCA_OCTT_admin_test"),
+        ("000102030405060708090a0b0c0d0e0f10111213", bytes(range(20))),
+        ("0123456789abcdef", b"0123456789abcdef"),
+        ("sixteen bytes  ä", "sixteen bytes  ä".encode()),
+        ("0123456789abcdefghij", b"0123456789abcdefghij"),
+    ],
+)
+def test_an_authorization_key_is_hex_of_bytes_or_a_short_text(value, password):
+    ((_, text),) = change("AuthorizationKey", value).request.items
+    canonical = checked(PASSWORD, text)
+    assert password_bytes(canonical) == password
+
+
+@pytest.mark.parametrize(
+    "value", ["", "short", "0123456789abcdefghijk", "00" * 15, "00" * 21, "0" * 33, "x" * 40]
+)
+def test_what_1_6_does_not_know_as_a_key_is_refused(value):
+    ((_, text),) = change("AuthorizationKey", value).request.items
+    assert isinstance(checked(PASSWORD, text), Refusal)

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.core import variables
 from agent.core.effects import (
     Done,
     SettingResult,
@@ -327,3 +328,22 @@ def test_any_mixture_is_answered_item_by_item(items):
     assert [(one["component"], one["variable"]) for one in results] == [
         (item["component"], item["variable"]) for item, _ in items
     ]
+
+
+def secured(name, value):
+    component = {"name": "SecurityCtrlr"}
+    item = {"component": component, "variable": {"name": name}, "attributeValue": value}
+    return asked("SetVariables", {"setVariableData": [item]})
+
+
+def test_a_password_is_text_even_if_it_looks_like_hex():
+    text = "0123456789abcdef0123456789abcdef"
+    ((name, value),) = secured("BasicAuthPassword", text).request.items
+    assert name == variables.PASSWORD.name
+    assert variables.password_bytes(value) == text.encode()
+
+
+def test_the_security_profile_is_read_only():
+    found = secured("SecurityProfile", "3")
+    (result,) = answer("SetVariables", found.payload)["setVariableResult"]
+    assert result["attributeStatus"] == "Rejected"
