@@ -1,6 +1,6 @@
 """All benchmarks, in the order of the table."""
 
-from tests.benchmarks import day, messages, processes, registers, storage
+from tests.benchmarks import day, messages, processes, profiles, registers, storage
 from tests.benchmarks.measure import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -12,4 +12,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     storage.STORAGE,
     day.DAY,
     registers.REGISTERS,
+    profiles.COMPOSITE,
 )

@@ -14,8 +14,10 @@ Curves are computed in pieces of whole days and remembered: what is asked about 
 book is only cut out of what is known already.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from agent.core.smart_charging.profile import (
@@ -39,6 +41,7 @@ from agent.core.smart_charging.schedule import (
     combine,
     constant,
     convert,
+    curve,
     least,
     met,
     next_change,
@@ -162,13 +165,27 @@ def _session(book: Book, place: Place, start_s: int, end_s: int) -> Curve[Cap]:
 def _stacked(
     book: Book, purpose: Purpose, place: Place, start_s: int, end_s: int
 ) -> Curve[Cap]:
-    """Return what the highest active profile of a purpose says."""
-    layers = [
-        _unrolled(entry.profile, place, start_s, end_s)
-        for entry in _stack(book, purpose, place)
-    ]
-    said = overlay([layer for layer in layers if layer])
-    return convert(said, lambda terms: met([_cap(term, place) for term in terms]))
+    """Return what the highest active profile of a purpose says.
+
+    From the top down, every profile only fills the gaps that those above it have left: what is
+    hidden is not even unrolled.
+    """
+    steps: list[tuple[int, Cap | None]] = []
+    gaps = [(start_s, end_s)]
+    for entry in _stack(book, purpose, place):
+        left: list[tuple[int, int]] = []
+        for gap in gaps:
+            said = _unrolled(entry.profile, place, *gap)
+            ends = [from_s for from_s, _ in said[1:]]
+            for (from_s, terms), to_s in zip(said, [*ends, gap[1]], strict=True):
+                if terms is None:
+                    left.append((from_s, to_s))
+                else:
+                    steps.append((from_s, met([_cap(term, place) for term in terms])))
+        gaps = left
+    steps += [(from_s, None) for from_s, _ in gaps]
+    steps.append((end_s, None))
+    return curve(sorted(steps, key=itemgetter(0)))
 
 
 def _stack(book: Book, purpose: Purpose, place: Place) -> list[Installed]:
@@ -209,42 +226,49 @@ def _validity(profile: Profile, start_s: int, end_s: int) -> tuple[int, int]:
     return from_s, max(from_s, to_s)
 
 
-def _unrolled(profile: Profile, place: Place, start_s: int, end_s: int) -> "Curve[_Terms]":
-    """Return what one profile says within a window.
+def _unrolled(
+    profile: Profile, place: Place, start_s: int, end_s: int
+) -> "Sequence[tuple[int, _Terms | None]]":
+    """Return what one profile says from `start_s` on, until before `end_s`.
 
     Until the vehicle has chosen among several schedules, all of them limit it.
     """
-    start_s, end_s = _validity(profile, start_s, end_s)
-    if start_s >= end_s:
-        return ()
+    from_s, to_s = _validity(profile, start_s, end_s)
+    if from_s >= to_s:
+        return [(start_s, None)]
     schedules = [item for item in profile.schedules if item.schedule_id == place.chosen]
-    curves = [
-        _run(profile, schedule, place, start_s, end_s)
+    runs = [
+        tuple(_run(profile, schedule, place, from_s, to_s))
         for schedule in schedules or profile.schedules
     ]
-    return curves[0] if len(curves) == 1 else combine(curves, _all_terms)
+    found = runs[0] if len(runs) == 1 else combine(runs, _all_terms)
+    before = [(start_s, None)] if not found or start_s < found[0][0] else []
+    after = [(to_s, None)] if to_s < end_s else []
+    return [*before, *found, *after]
 
 
 def _run(
     profile: Profile, schedule: Schedule, place: Place, start_s: int, end_s: int
-) -> "Curve[_Terms]":
+) -> "list[tuple[int, _Terms | None]]":
+    """Return what one schedule says from `start_s` on, until before `end_s`."""
+    periods = schedule.periods
     steps: list[tuple[int, _Terms | None]] = [(start_s, None)]
     for base_s, length_s in _starts(profile, schedule, place, start_s, end_s):
         stop_s = end_s if length_s is None else min(base_s + length_s, end_s)
-        for period in schedule.periods:
-            from_s = base_s + period.start_s
+        if stop_s <= start_s:
+            continue
+        # Of the periods that have begun by then only the last one counts.
+        begun = bisect_right(periods, start_s - base_s, key=attrgetter("start_s"))
+        for period in periods[max(begun - 1, 0) :]:
+            from_s = max(base_s + period.start_s, start_s)
             if from_s >= stop_s:
                 break
-            terms = ((period, schedule, profile),)
-            if from_s <= start_s:
-                steps[0] = (start_s, terms)
-            else:
-                steps.append((from_s, terms))
-        if stop_s <= start_s:
-            steps[0] = (start_s, None)
-        else:
+            if steps[-1][0] == from_s:
+                steps.pop()
+            steps.append((from_s, ((period, schedule, profile),)))
+        if stop_s < end_s:
             steps.append((stop_s, None))
-    return tuple(steps)
+    return steps
 
 
 _Term: TypeAlias = tuple[Period, Schedule, Profile]

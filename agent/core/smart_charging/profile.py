@@ -15,6 +15,8 @@ from agent.core.values import Value
 MOST_MILLI: Final = 10**12
 """1 GW, and more current than any conductor carries: a greater limit is a mistake."""
 
+_MOST: Final = MOST_MILLI / 1000
+
 HARDWARE: Final = "hardware"
 """Origin of a limit that no profile sets."""
 
@@ -160,6 +162,10 @@ def milli(value: float) -> int:
 
     What is no number or far beyond any limit becomes something that no rule accepts.
     """
+    if 0.0 <= value <= _MOST:
+        near = int(value * 1000 + 0.5)
+        if near / 1000 == value:  # three decimals at most: nearly every limit
+            return near
     if not math.isfinite(value):
         return -1
     exact = min(max(Decimal(repr(value)) * 1000, Decimal(-1)), Decimal(MOST_MILLI + 1))

@@ -186,6 +186,7 @@ def overlay(layers: Sequence[Curve[V]]) -> Curve[V]:
     values: list[V | None] = [None] * len(layers)
     speaking = 0
     found: list[tuple[int, V | None]] = []
+    shown: V | None = None
     bits = [1 << layer for layer in range(len(layers))]
     for from_s, layer, value in _merged(layers):
         values[layer] = value
@@ -194,7 +195,13 @@ def overlay(layers: Sequence[Curve[V]]) -> Curve[V]:
         else:
             speaking |= bits[layer]
         first = (speaking & -speaking).bit_length() - 1
-        found.append((from_s, values[first] if speaking else None))
+        top = values[first] if speaking else None
+        if found and found[-1][0] == from_s:
+            found.pop()
+            shown = found[-1][1] if found else None
+        if top is not shown:  # what happens beneath changes nothing
+            found.append((from_s, top))
+            shown = top
     return curve(found)
 
 
