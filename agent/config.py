@@ -153,10 +153,21 @@ class Firmware(Table, frozen=True, kw_only=True):
 
     Attributes:
         command: program (an absolute path) and arguments; only with the "command" installer.
+        slots: directory of the two slots; only used by the "slots" installer.
+        hardware: revision of the hardware that an image has to name; empty: any is refused
+            that does not name all.
+        allow_downgrade: an older version may be installed.
+        max_bytes: of an image.
+        revocation_lists: PEM files of the manufacturer's revocation lists.
     """
 
     installer: Literal["rauc", "swupdate", "slots", "command", "none"] = "none"
     command: Annotated[tuple[PathText, ...], Meta(max_length=32)] = ()
+    slots: PathText = "/opt/pilotwire"
+    hardware: Annotated[str, Meta(max_length=64)] = ""
+    allow_downgrade: bool = False
+    max_bytes: Annotated[int, Meta(ge=1, le=1 << 40)] = 1 << 30
+    revocation_lists: Annotated[tuple[PathText, ...], Meta(max_length=32)] = ()
 
 
 class _AgentFile(Table, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from agent import upkeep
 from agent.config import (
     Config,
     Csms,
@@ -52,6 +53,7 @@ from agent.security.keystore import Keystore
 from agent.security.log import SecurityLog
 from agent.security.provisioning import ProvisioningError, Source, provisioned, recovered
 from agent.store.database import Loaded, Store, StoreError
+from agent.transfer.job import protocols
 from agent.transport.link import DialTarget
 from agent.transport.websocket import WebSocketDialer
 from hal.board import Board, EvseSettings, Hardware, build, check_board, load_board
@@ -240,7 +242,7 @@ class Agent:
             vendor=station.vendor,
             model=station.model,
             serial_number=station.serial_number or None,
-            firmware_version=station.firmware_version or None,
+            firmware_version=upkeep.running_version(self._config) or None,
         )
         return durable.restored(
             loaded.rows,
@@ -250,6 +252,7 @@ class Agent:
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
             site=_site(self._board, self._config.external_limits.safe_a),
+            protocols=protocols(),
             custom=custom_variables(self._config.custom_keys),
             networks=tuple(
                 Network(profile.security_profile, profile.password is not None)
@@ -291,6 +294,7 @@ class Agent:
         keystore = Keystore(self._config.storage_directory)
         station = self._restored(loaded)
         trusted = await asyncio.to_thread(self._trusted, keystore, station.certificates)
+        world = SystemWorld(last.boot + 1)
         shell = Shell(
             station=station,
             store=store,
@@ -299,7 +303,7 @@ class Agent:
             profiles=self._targets,
             adapters=adapter_for,
             project=project,
-            world=SystemWorld(last.boot + 1),
+            world=world,
             simulator=hardware.simulator,
             ports=hardware.ports,
             logbook=Logbook(security_log),
@@ -315,11 +319,31 @@ class Agent:
         first += (*trusted, PowerUp(cause, machine), security.started(last.intended or cause))
         if last.boot and not security_log.was_there:
             first.append(SecurityEventRaised("SecurityLogWasCleared"))
-        services = [self._watched(shell.kernel), *self._limits(shell)]
+        services = [
+            self._watched(shell.kernel),
+            *self._limits(shell),
+            *self._upkeep(shell, world),
+        ]
         if hardware.grid_input is not None:
             services.append(hardware.grid_input.run(_to_grid(shell.kernel)))
         await shell.run(first, *services, socket=self._config.control_socket)
-        return shell.restart is not None and not self._is_told_to_end
+        # New firmware is started by who starts the agent: this process is still the old one.
+        in_place = shell.restart not in {None, BootReason.FIRMWARE_UPDATE}
+        return in_place and not self._is_told_to_end
+
+    def _upkeep(self, shell: Shell, world: SystemWorld) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what carries out updates and sends logs."""
+        kernel = shell.kernel
+        uploader = upkeep.uploader(self._config, kernel, shell.control.facts)
+        shell.control.bundle = uploader.bundle
+        yield uploader.run()
+
+        def wall_s() -> float | None:
+            return kernel.station.timebase.dated(world.env().now).wall_s
+
+        updater = upkeep.updater(self._config, kernel, wall_s)
+        if updater is not None:
+            yield updater.run()
 
     def _limits(self, shell: Shell) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield the server for a local energy manager, if there is to be one."""

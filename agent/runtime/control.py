@@ -43,6 +43,7 @@ from agent.core.events import (
 )
 from agent.core.station import Station
 from agent.core.variables import Settings, Variable
+from agent.diagnostics.job import Unwritten, Written
 from agent.runtime import masking
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
 from agent.runtime.control_schedule import ScheduleParams, told
@@ -150,6 +151,12 @@ class DataParams(msgspec.Struct, forbid_unknown_fields=True):
     data: str | None = None
 
 
+class BundleParams(msgspec.Struct, forbid_unknown_fields=True):
+    """Where a diagnostics bundle goes: an absolute path on the station."""
+
+    path: Annotated[str, Meta(min_length=2, max_length=4096, pattern=r"^/[^\0]+\Z")]
+
+
 class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
     """A restart: at once, or when no transaction is open."""
 
@@ -192,6 +199,7 @@ class ControlServer:
         self._snapshot, self._clock, self._simulator = snapshot, clock, simulator
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._clients = 0
+        self.bundle: Callable[[Path], Awaitable[Written | Unwritten]] | None = None
         self._methods: dict[str, tuple[type, Method]] = {
             "status": (NoParams, self._status),
             "settings.list": (NoParams, self._settings_list),
@@ -231,6 +239,12 @@ class ControlServer:
                 self._kernel.observers.remove(self._observed)
                 server.close()
                 _removed(path)
+
+    def facts(self) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+        """Return status and settings, as they are shown to everybody."""
+        station = self._kernel.station
+        settings = tuple(described(station.settings, item) for item in station.settings.table)
+        return self._snapshot(station), settings
 
     # --- clients ---
 

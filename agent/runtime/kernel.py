@@ -95,6 +95,11 @@ class Kernel:
         self._env: Env = world.env()
         self._retry_at: float | None = None
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether the disk holds all of the station that has to survive a power cut."""
+        return self._retry_at is None and not self._unsaved
+
     def post(self, event: Event) -> int:
         """Put an event into the inbox; producers bound themselves.
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from agent.core import targets as core_targets
 from agent.core.bounds import station_bounds
+from agent.core.orders import FirmwareStatus
 from agent.core.setpoint import limits
 from agent.core.states import Active, Authorized, Evse
 from agent.core.station import Station, targets
+from agent.core.updates import Phase
 from agent.core.values import ConnectorStatus, Stamp
 from agent.ocpp.wire_time import to_text
 from hal.types import Phases
@@ -62,7 +64,18 @@ def snapshot(station: Station, project: Project, now: Stamp) -> dict[str, Any]:
             {"origin": one.origin, "limit_a": one.limit_a, "limit_w": one.limit_w}
             for one in station_bounds(station.outside, station.site)
         ],
-        "firmware": {"state": "Idle", "slot": None, "trial": False},
+        "firmware": _firmware(station),
+    }
+
+
+def _firmware(station: Station) -> dict[str, Any]:
+    """Return how far an update is, in the words that the CSMS is told."""
+    update = station.firmware.update
+    state = FirmwareStatus.IDLE if update is None else update.status or FirmwareStatus.IDLE
+    return {
+        "state": state.value,
+        "slot": station.firmware.slot,
+        "trial": update is not None and update.phase is Phase.TRIAL,
     }
 
 

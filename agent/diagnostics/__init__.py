@@ -1,0 +1,1 @@
+"""A diagnostics bundle, made in a process of its own: `python -m agent.diagnostics`."""

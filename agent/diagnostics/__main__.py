@@ -1,0 +1,155 @@
+"""The process: one job in, a file written, one line out.
+
+status.json      what `pilotwire status` says
+settings.json    every setting that may be read
+machine.json     memory, disk, load, uptime
+journal.log      the agent's log of the span of time, newest kept when it is too much
+security.log     the security log of the same span
+"""
+
+import contextlib
+import datetime as dt
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.diagnostics.job import Job, Said, Unwritten, Written
+from agent.diagnostics.redact import Redactor
+from agent.security import log as security_log
+
+JOURNAL_S: Final = 120.0
+LONGEST_LINE: Final = 16_384
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FACTS: Final = ("/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/self/status")
+
+
+def main() -> int:
+    """Do the job on the standard input; return the exit code."""
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    os.nice(10)
+    sys.stdout.buffer.write(msgspec.json.encode(written(job)) + b"\n")
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def written(job: Job) -> Said:
+    """Write the file; return its size, or why it is not there."""
+    path = Path(job.path)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            if job.is_security:
+                _write_security(job, file)
+            else:
+                _write_bundle(job, file)
+        return Written(path.stat().st_size)
+    except OSError as error:
+        return Unwritten(f"{path}: {error.strerror or error}"[:255])
+
+
+def _write_security(job: Job, file: io.BufferedWriter) -> None:
+    with gzip.GzipFile(fileobj=file, mode="wb", filename="security.log") as packed:
+        for line in _security(job, job.most_bytes):
+            packed.write(line)
+
+
+def _write_bundle(job: Job, file: io.BufferedWriter) -> None:
+    redactor = Redactor(job.secrets)
+    share = job.most_bytes // 2  # text shrinks to a tenth; this bounds what is not packed
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, value in (
+            ("status.json", job.status),
+            ("settings.json", job.settings),
+            ("machine.json", machine(Path(job.directory))),
+        ):
+            text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+            _add(archive, name, redactor.text(text).encode())
+        _add(archive, "journal.log", b"".join(_newest(_journal(job, redactor), share)))
+        _add(archive, "security.log", b"".join(_security(job, share)))
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o600
+    archive.addfile(member, io.BytesIO(content))
+
+
+def _security(job: Job, most_bytes: int) -> list[bytes]:
+    """Return the security log of the span; its entries hold no secrets by contract."""
+    oldest = "" if job.oldest_s is None else _instant(job.oldest_s)
+    latest = "~" if job.latest_s is None else _instant(job.latest_s)
+    return list(_newest(security_log.read(Path(job.directory), oldest, latest), most_bytes))
+
+
+def _newest(lines: Iterable[bytes], most_bytes: int) -> Iterable[bytes]:
+    """Return the last lines that together are not too long."""
+    kept: deque[bytes] = deque()
+    size = 0
+    for line in lines:
+        kept.append(line)
+        size += len(line)
+        while size > most_bytes:
+            size -= len(kept.popleft())
+    return kept
+
+
+def _journal(job: Job, redactor: Redactor) -> Iterator[bytes]:
+    """Yield the agent's log, each line without secrets."""
+    for line in _lines(job):
+        yield redactor.text(line[:LONGEST_LINE].rstrip("\n")).encode() + b"\n"
+
+
+def _lines(job: Job) -> Iterator[str]:
+    for path in job.log_files:
+        with contextlib.suppress(OSError), Path(path).open(errors="replace") as file:
+            yield from file
+    journalctl = shutil.which("journalctl")
+    if journalctl is None or job.log_files:
+        return
+    command = [journalctl, "--no-pager", "--quiet", "--utc", "-o", "short-iso-precise"]
+    command += ["-u", job.unit]
+    for option, at_s in (("--since", job.oldest_s), ("--until", job.latest_s)):
+        if at_s is not None:
+            command += [option, f"@{at_s:.0f}"]
+    try:
+        done = subprocess.run(  # noqa: S603  no part of it comes from outside
+            command, capture_output=True, timeout=JOURNAL_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        yield f"the journal cannot be read: {error}"
+        return
+    yield from done.stdout.decode(errors="replace").splitlines()
+
+
+def machine(directory: Path) -> dict[str, object]:
+    """Return how the machine is, as far as the unit lets us see it."""
+    facts: dict[str, object] = {}
+    for path in _FACTS:
+        with contextlib.suppress(OSError):
+            facts[path] = Path(path).read_text().splitlines()
+    with contextlib.suppress(OSError):
+        total, used, free = shutil.disk_usage(directory)
+        facts["disk"] = {"total": total, "used": used, "free": free}
+        facts["files"] = {
+            item.name: item.stat().st_size for item in sorted(directory.iterdir())
+        }
+    return facts
+
+
+def _instant(wall_s: float) -> str:
+    instant = _EPOCH + dt.timedelta(seconds=wall_s)
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

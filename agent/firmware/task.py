@@ -1,0 +1,79 @@
+"""What the installer's process is told and says: the contract with the agent."""
+
+import enum
+
+from agent.firmware.errors import Refusal
+from hal.types import Value
+
+
+class Deed(enum.Enum):
+    """What to do."""
+
+    STATUS = "status"
+    CHECK = "check"
+    VERIFY = "verify"
+    INSTALL = "install"
+    ACTIVATE = "activate"
+    CONFIRM = "confirm"
+    ROLL_BACK = "roll back"
+
+
+class Task(Value, frozen=True):
+    """One step of an update.
+
+    Attributes:
+        installer: "slots" or "command".
+        slots: directory of plain slots.
+        command: the manufacturer's program.
+        image: path of the image; for VERIFY and INSTALL.
+        certificate, signature: of the request; for CHECK, VERIFY and INSTALL.
+        roots: PEM files of the manufacturer's roots.
+        crls: PEM files of revocation lists; one that is not there revokes nothing.
+        at_s: the trusted time, UTC seconds; None when it is not known.
+        product, hardware, version: what the image has to fit.
+    """
+
+    deed: Deed
+    installer: str
+    slots: str = ""
+    command: tuple[str, ...] = ()
+    image: str = ""
+    certificate: str | None = None
+    signature: str | None = None
+    roots: tuple[str, ...] = ()
+    crls: tuple[str, ...] = ()
+    at_s: float | None = None
+    product: str = ""
+    hardware: str = ""
+    version: str = ""
+    allows_downgrade: bool = False
+    most_bytes: int = 1 << 30
+
+
+class Well(Value, frozen=True, tag="done", tag_field="is"):
+    """It is done.
+
+    Attributes:
+        slot: installed into, or that runs.
+        version: of the image.
+    """
+
+    slot: str | None = None
+    has_failed: bool = False
+    version: str | None = None
+
+
+class Refused(Value, frozen=True, tag="refused", tag_field="is"):
+    """The image or its certificate is not as it must be."""
+
+    refusal: Refusal
+    info: str
+
+
+class Broken(Value, frozen=True, tag="broken", tag_field="is"):
+    """It could not be done."""
+
+    info: str
+
+
+Result = Well | Refused | Broken

@@ -1,0 +1,215 @@
+"""Carries out updates: downloads by the transfer process, the rest by the installer's.
+
+The core says which step is wanted; this module turns it into a job for a helper process and
+the process's last word into an event. It keeps no state but the image file, which is named
+after the serial of its order, so that a stale one is never taken for another.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from agent.core import updates
+from agent.core.effects import Effect
+from agent.core.events import Event, InstallerFound, UpdateWorkEnded
+from agent.core.orders import Failure, Step, UpdateWork
+from agent.core.station import Station
+from agent.firmware.errors import Refusal
+from agent.firmware.task import Broken, Deed, Refused, Result, Task, Well
+from agent.runtime.child import ChildError, run_child
+from agent.runtime.follower import Follower
+from agent.runtime.kernel import Kernel
+from agent.transfer.job import Failed, Finished, Job, Progressed, Reason
+from agent.transfer.job import Said as Transferred
+from hal.types import Value
+
+logger = logging.getLogger(__name__)
+
+DOWNLOAD_S: Final = 6 * 3600
+INSTALL_S: Final = 3900.0
+SPARE_BYTES: Final = 16 << 20
+"""What a download leaves free on the disk: bills are written there too."""
+
+_DEEDS: Final = {
+    Step.CHECK: Deed.CHECK,
+    Step.VERIFY: Deed.VERIFY,
+    Step.INSTALL: Deed.INSTALL,
+    Step.ACTIVATE: Deed.ACTIVATE,
+    Step.CONFIRM: Deed.CONFIRM,
+    Step.ROLL_BACK: Deed.ROLL_BACK,
+}
+_REFUSALS: Final = {
+    Refusal.CERTIFICATE: Failure.CERTIFICATE,
+    Refusal.REVOKED: Failure.REVOKED,
+    Refusal.SIGNATURE: Failure.SIGNATURE,
+    Refusal.IMAGE: Failure.IMAGE,
+}
+_LATER: Final = frozenset({Reason.FAILED, Reason.DENIED})
+
+
+class Setup(Value, frozen=True):
+    """What the configuration says of updates.
+
+    Attributes:
+        installer: "slots" or "command".
+        directory: where images are kept; private to the agent.
+        roots, crls: PEM files of the manufacturer.
+        web_roots: PEM files that servers are trusted by, beside the system's.
+        known_hosts: SSH host keys, if that file is there.
+    """
+
+    installer: str
+    directory: Path
+    product: str
+    version: str = ""
+    hardware: str = ""
+    slots: str = ""
+    command: tuple[str, ...] = ()
+    roots: tuple[Path, ...] = ()
+    crls: tuple[Path, ...] = ()
+    web_roots: tuple[Path, ...] = ()
+    known_hosts: Path | None = None
+    allows_downgrade: bool = False
+    most_bytes: int = 1 << 30
+
+
+class Updater:
+    """Follows what the station wants done about its firmware."""
+
+    def __init__(
+        self, setup: Setup, kernel: Kernel, wall_s: Callable[[], float | None]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            wall_s: gives the time as the station knows it, UTC seconds.
+        """
+        self._setup, self._kernel, self._wall_s = setup, kernel, wall_s
+        self._follower = Follower(self._done, kernel.post)
+
+    async def run(self) -> None:
+        """Find the installer, then work until cancelled."""
+        result = await self._told(self._task(Deed.STATUS))
+        if not isinstance(result, Well):
+            logger.error("no firmware updates: %s", result.info)
+            return
+        self._kernel.observers.append(self._observed)
+        try:
+            found = InstallerFound(self._setup.installer, result.slot, result.has_failed)
+            self._kernel.post(found)
+            await self._follower.run()
+        finally:
+            self._kernel.observers.remove(self._observed)
+
+    def _observed(
+        self, _before: Station, _batch: Sequence[Event], after: Station, _told: Sequence[Effect]
+    ) -> None:
+        if self._kernel.is_saved:  # what the disk may forget is not begun
+            self._follower.want(updates.work(after.firmware))
+
+    async def _done(self, work: UpdateWork) -> Event:
+        logger.info("update %d: %s", work.serial, work.step.value)
+        if work.step is Step.DOWNLOAD:
+            ended = await self._downloaded(work)
+        else:
+            ended = _ended(work, await self._told(self._task(_DEEDS[work.step], work)))
+        if ended.failure is not None:
+            logger.warning("update %d: %s: %s", work.serial, work.step.value, ended.info)
+        if ended.failure in _REFUSALS.values() or work.step in {Step.CONFIRM, Step.ROLL_BACK}:
+            self._tidied(None)
+        return ended
+
+    # --- downloading ---
+
+    async def _downloaded(self, work: UpdateWork) -> UpdateWorkEnded:
+        path = self._image(work)
+        try:
+            self._setup.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._tidied(path)
+            free = shutil.disk_usage(self._setup.directory).free - SPARE_BYTES
+        except OSError as error:
+            return UpdateWorkEnded(work, Failure.IMPOSSIBLE, f"{error.strerror}")
+        part = path.stat().st_size if path.exists() else 0
+        job = Job(
+            work.order.location,
+            str(path),
+            roots=tuple(map(str, self._setup.web_roots)),
+            known_hosts=str(self._setup.known_hosts) if self._setup.known_hosts else None,
+            most_bytes=min(self._setup.most_bytes, max(free + part, 0)),
+            limit_s=DOWNLOAD_S,
+        )
+        said = await transferred(job)
+        if isinstance(said, Finished):
+            return UpdateWorkEnded(work)
+        failure = Failure.TRANSFER if said.reason in _LATER else Failure.IMPOSSIBLE
+        return UpdateWorkEnded(work, failure, said.info[:255])
+
+    def _image(self, work: UpdateWork) -> Path:
+        return self._setup.directory / f"image-{work.serial}"
+
+    def _tidied(self, keep: Path | None) -> None:
+        """Delete the images of other orders."""
+        for path in self._setup.directory.glob("image-*"):
+            if keep is None or path.name.removesuffix(".tag") != keep.name:
+                path.unlink(missing_ok=True)
+
+    # --- everything else ---
+
+    def _task(self, deed: Deed, work: UpdateWork | None = None) -> Task:
+        setup = self._setup
+        return Task(
+            deed,
+            setup.installer,
+            setup.slots,
+            setup.command,
+            image=str(self._image(work)) if work else "",
+            certificate=work.order.certificate if work else None,
+            signature=work.order.signature if work else None,
+            roots=tuple(map(str, setup.roots)),
+            crls=tuple(map(str, setup.crls)),
+            at_s=self._wall_s(),
+            product=setup.product,
+            hardware=setup.hardware,
+            version=setup.version,
+            allows_downgrade=setup.allows_downgrade,
+            most_bytes=setup.most_bytes,
+        )
+
+    async def _told(self, task: Task) -> Result:
+        try:
+            result: Result = await run_child("agent.firmware", task, Result, limit_s=INSTALL_S)
+        except ChildError as error:
+            return Broken(str(error))
+        return result
+
+
+def _ended(work: UpdateWork, result: Result) -> UpdateWorkEnded:
+    match result:
+        case Well(slot=slot):
+            return UpdateWorkEnded(work, slot=slot)
+        case Refused(refusal=refusal, info=info):
+            return UpdateWorkEnded(work, _REFUSALS[refusal], info)
+        case Broken(info=info):
+            early = work.step in {Step.CHECK, Step.VERIFY}
+            failure = Failure.IMPOSSIBLE if early else Failure.INSTALLATION
+            return UpdateWorkEnded(work, failure, info)
+
+
+async def transferred(job: Job) -> Finished | Failed:
+    """Let the transfer process do a job."""
+
+    def is_last(said: Transferred) -> bool:
+        if isinstance(said, Progressed):
+            logger.debug("%d of %s bytes", said.size, said.total)
+        return not isinstance(said, Progressed)
+
+    limit_s = job.limit_s + 60.0
+    try:
+        last: Finished | Failed = await run_child(
+            "agent.transfer", job, Transferred, limit_s=limit_s, is_last=is_last
+        )
+    except ChildError as error:
+        return Failed(Reason.FAILED, str(error))
+    return last

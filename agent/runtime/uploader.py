@@ -1,0 +1,142 @@
+"""Carries out uploads of logs, and writes bundles for whoever asks at the station.
+
+A log is written by one helper process and sent by another; the agent only waits.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from agent.core import diagnostics
+from agent.core.effects import Effect
+from agent.core.events import Event, UploadEnded
+from agent.core.orders import LogKind, UploadStatus, UploadWork
+from agent.core.station import Station
+from agent.diagnostics.job import Job as Bundle
+from agent.diagnostics.job import Said, Unwritten, Written
+from agent.runtime.child import ChildError, run_child
+from agent.runtime.follower import Follower
+from agent.runtime.kernel import Kernel
+from agent.runtime.updater import transferred
+from agent.transfer.job import Finished, Job, Reason
+from hal.types import Value
+
+logger = logging.getLogger(__name__)
+
+WRITE_S: Final = 300.0
+UPLOAD_S: Final = 3600
+
+_STATUSES: Final = {
+    Reason.FAILED: UploadStatus.UPLOAD_FAILURE,
+    Reason.DENIED: UploadStatus.PERMISSION_DENIED,
+    Reason.UNSUPPORTED: UploadStatus.NOT_SUPPORTED_OPERATION,
+    Reason.BAD: UploadStatus.BAD_MESSAGE,
+    Reason.TOO_LARGE: UploadStatus.UPLOAD_FAILURE,
+}
+
+
+class LogSetup(Value, frozen=True):
+    """What the configuration says of logs.
+
+    Attributes:
+        directory: the state directory.
+        secrets: what no bundle may hold.
+        web_roots: PEM files that servers are trusted by, beside the system's.
+    """
+
+    directory: Path
+    secrets: tuple[str, ...] = ()
+    web_roots: tuple[Path, ...] = ()
+    known_hosts: Path | None = None
+
+
+Facts = Callable[[], tuple[dict[str, Any], tuple[dict[str, Any], ...]]]
+"""Gives status and settings, as the control socket shows them."""
+
+
+class Uploader:
+    """Follows what the station wants sent."""
+
+    def __init__(self, setup: LogSetup, kernel: Kernel, facts: Facts) -> None:
+        self._setup, self._kernel, self._facts = setup, kernel, facts
+        self._follower = Follower(self._done, kernel.post)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._kernel.observers.append(self._observed)
+        try:
+            self._observed(self._kernel.station, (), self._kernel.station, ())
+            await self._follower.run()
+        finally:
+            self._kernel.observers.remove(self._observed)
+
+    def _observed(
+        self, _before: Station, _batch: Sequence[Event], after: Station, _told: Sequence[Effect]
+    ) -> None:
+        self._follower.want(diagnostics.work(after.diagnostics))
+
+    async def bundle(self, path: Path) -> Written | Unwritten:
+        """Write a bundle of everything to a file."""
+        return await self._written(path)
+
+    async def _done(self, work: UploadWork) -> Event:
+        order = work.order
+        directory = self._setup.directory / "logs"
+        path = directory / work.file_name
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            for stale in directory.iterdir():
+                stale.unlink(missing_ok=True)
+            said = await self._written(
+                path, order.kind is LogKind.SECURITY, order.oldest_s, order.latest_s
+            )
+            if isinstance(said, Unwritten):
+                return UploadEnded(work, UploadStatus.UPLOAD_FAILURE, said.info)
+            return await self._sent(work, path)
+        except OSError as error:
+            return UploadEnded(work, UploadStatus.UPLOAD_FAILURE, str(error)[:255])
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _sent(self, work: UploadWork, path: Path) -> Event:
+        hosts = self._setup.known_hosts
+        job = Job(
+            work.order.location,
+            str(path),
+            is_upload=True,
+            file_name=work.file_name,
+            roots=tuple(map(str, self._setup.web_roots)),
+            known_hosts=None if hosts is None else str(hosts),
+            limit_s=UPLOAD_S,
+        )
+        said = await transferred(job)
+        if isinstance(said, Finished):
+            logger.info("%s is sent, %d bytes", work.file_name, said.size)
+            return UploadEnded(work, UploadStatus.UPLOADED)
+        logger.warning("%s is not sent: %s", work.file_name, said.info)
+        return UploadEnded(work, _STATUSES[said.reason], said.info[:255])
+
+    async def _written(
+        self,
+        path: Path,
+        is_security: bool = False,
+        oldest_s: float | None = None,
+        latest_s: float | None = None,
+    ) -> Written | Unwritten:
+        status, settings = self._facts()
+        job = Bundle(
+            str(path),
+            is_security,
+            str(self._setup.directory),
+            oldest_s,
+            latest_s,
+            status=status,
+            settings=settings,
+            secrets=self._setup.secrets,
+        )
+        try:
+            said: Said = await run_child("agent.diagnostics", job, Said, limit_s=WRITE_S)
+        except ChildError as error:
+            return Unwritten(str(error))
+        return said

@@ -1,0 +1,79 @@
+"""Wires what keeps the agent up to date and accountable: updates, and logs for whoever asks."""
+
+import logging
+from collections.abc import Callable
+
+from agent.config import Config, Secret, SecretError, read_secret
+from agent.firmware.errors import UnreadableImageError
+from agent.firmware.manifest import decoded
+from agent.runtime.kernel import Kernel
+from agent.runtime.updater import Setup, Updater
+from agent.runtime.uploader import Facts, LogSetup, Uploader
+
+logger = logging.getLogger(__name__)
+
+INSTALLERS = frozenset({"slots", "command"})
+"""Those that there are; the configuration knows more names."""
+
+
+def running_version(config: Config) -> str:
+    """Return the version of the image that runs: its manifest's, else the configuration's."""
+    configured = config.station.firmware_version
+    if config.firmware.installer != "slots":
+        return configured
+    manifest = config.path.parent / config.firmware.slots / "current" / "manifest.json"
+    try:
+        return decoded(manifest.read_bytes()).version
+    except (OSError, UnreadableImageError):
+        return configured  # the image that the station was made with
+
+
+def updater(
+    config: Config, kernel: Kernel, wall_s: Callable[[], float | None]
+) -> Updater | None:
+    """Return what carries out updates, None when the station has no installer."""
+    firmware, base = config.firmware, config.path.parent
+    if firmware.installer == "none":
+        return None
+    if firmware.installer not in INSTALLERS:
+        logger.error("[firmware] installer = %s is not served yet", firmware.installer)
+        return None
+    storage = config.storage_directory
+    setup = Setup(
+        installer=firmware.installer,
+        directory=storage / "firmware",
+        product=config.station.model,
+        version=running_version(config),
+        hardware=firmware.hardware,
+        slots=str(base / firmware.slots),
+        command=firmware.command,
+        roots=config.security.manufacturer_roots,
+        crls=tuple(base / path for path in firmware.revocation_lists),
+        web_roots=config.security.csms_roots,
+        known_hosts=storage / "known_hosts",
+        allows_downgrade=firmware.allow_downgrade,
+        most_bytes=firmware.max_bytes,
+    )
+    return Updater(setup, kernel, wall_s)
+
+
+def uploader(config: Config, kernel: Kernel, facts: Facts) -> Uploader:
+    """Return what writes and sends logs."""
+    storage = config.storage_directory
+    setup = LogSetup(
+        storage, secrets(config), config.security.csms_roots, storage / "known_hosts"
+    )
+    return Uploader(setup, kernel, facts)
+
+
+def secrets(config: Config) -> tuple[str, ...]:
+    """Return the texts that no log may hold; what is no text is in no log."""
+    named: list[Secret | None] = [profile.password for profile in config.csms]
+    found: list[str] = []
+    for secret in named:
+        try:
+            if secret is not None:
+                found.append(read_secret(secret, config.path.parent).decode())
+        except (SecretError, UnicodeDecodeError):
+            continue
+    return tuple(found)

@@ -1,0 +1,302 @@
+"""A whole update through kernel, store, helper processes and a real server; logs the same way."""
+
+import asyncio
+import contextlib
+import gzip
+import io
+import json
+import tarfile
+
+import pytest
+
+from agent.core import durable
+from agent.core.effects import LogAnswer, Reply, Report, Restart
+from agent.core.events import (
+    BootAnswered,
+    EvseDetected,
+    LinkUp,
+    LogRequested,
+    PilotChanged,
+    PowerUp,
+    UpdateRequested,
+)
+from agent.core.orders import (
+    FirmwareReported,
+    FirmwareStatus,
+    LogKind,
+    LogOrder,
+    LogReported,
+    UpdateOrder,
+    UploadStatus,
+)
+from agent.core.values import EvseCapabilities, EvseSpec, RegistrationStatus, StationInfo
+from agent.runtime.clock import SystemWorld
+from agent.runtime.kernel import Kernel
+from agent.runtime.updater import Setup, Updater
+from agent.runtime.uploader import LogSetup, Uploader
+from agent.security.log import Entry, SecurityLog
+from agent.store.database import Store
+from hal.types import PilotState
+from tests.firmware.bundles import Station, bundle
+from tests.firmware.pki import NOW_S, ec_key, leaf, signed_text
+from tests.transfer.servers import http_server, tls_files
+
+S = FirmwareStatus
+PROTOCOLS = ("HTTPS",)
+
+
+class Still:
+    """Hardware that has nothing to do."""
+
+    def apply(self, targets):
+        pass
+
+
+class Life:
+    """One boot of an agent without hardware and without a link."""
+
+    def __init__(self, directory, boot):
+        self.store = Store.open(directory / "state")
+        loaded = self.store.load()
+        station = durable.restored(
+            loaded.rows,
+            loaded.records,
+            info=StationInfo("CP1", "Example", "Wallbox One", None, "1.4.0"),
+            specs=(EvseSpec(1, 1, 32.0, 3),),
+            profiles=1,
+            factory={},
+            protocols=PROTOCOLS,
+        )
+        self.effects, self.told = [], asyncio.Event()
+        self.kernel = Kernel(station, self.store, Still(), SystemWorld(boot), self.dispatch)
+        for event in (
+            PowerUp(),
+            EvseDetected(1, EvseCapabilities(32.0, 3)),
+            PilotChanged(1, PilotState.A),
+        ):
+            self.kernel.post(event)
+
+    def dispatch(self, _, effects):
+        self.effects += effects
+        self.told.set()
+
+    def link(self):
+        self.kernel.post(LinkUp(0, "ocpp2.0.1", "ws://csms", 0))
+        self.kernel.post(BootAnswered(RegistrationStatus.ACCEPTED, 300, NOW_S))
+
+    def records(self, kind):
+        reports = [effect.record for effect in self.effects if isinstance(effect, Report)]
+        return [record.status for record in reports if isinstance(record, kind)]
+
+    async def until(self, is_so):
+        while not is_so():
+            self.told.clear()
+            await self.told.wait()
+
+    @contextlib.asynccontextmanager
+    async def running(self, service):
+        tasks = [asyncio.ensure_future(self.kernel.run()), asyncio.ensure_future(service.run())]
+        try:
+            async with asyncio.timeout(120.0):
+                yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.store.close()
+
+
+@pytest.fixture
+def station(tmp_path):
+    return Station(tmp_path)
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "tls").mkdir()
+    root, certificate = tls_files(tmp_path / "tls")
+    with http_server(certificate) as served:
+        served.root = root
+        yield served
+
+
+def updater(life, station, site, tmp_path):
+    setup = Setup(
+        "slots",
+        tmp_path / "state/firmware",
+        "Wallbox One",
+        version="1.4.0",
+        hardware="r2",
+        slots=str(station.slots),
+        roots=(station.root,),
+        web_roots=(site.root,),
+    )
+    return Updater(setup, life.kernel, lambda: NOW_S)
+
+
+def ordered(site, content, **more):
+    site.images["/image/1.5.0"] = content
+    signature = signed_text(ec_key("signer"), content)
+    fields = {"certificate": leaf().decode(), "signature": signature, "retries": 0, **more}
+    return UpdateOrder(7, f"{site.url}/image/1.5.0", **fields)
+
+
+def test_an_update_from_the_order_to_the_confirmed_slot(tmp_path, station, site):
+    async def first():
+        life = Life(tmp_path, 1)
+        async with life.running(updater(life, station, site, tmp_path)):
+            life.link()
+            await life.until(lambda: life.kernel.station.firmware.installer is not None)
+            life.kernel.post(UpdateRequested(1, ordered(site, bundle())))
+            await life.until(lambda: any(isinstance(item, Restart) for item in life.effects))
+        return life.records(FirmwareReported)
+
+    async def second():
+        life = Life(tmp_path, 2)
+        async with life.running(updater(life, station, site, tmp_path)):
+            life.link()
+            await life.until(lambda: life.records(FirmwareReported))
+        return life.records(FirmwareReported)
+
+    assert asyncio.run(first()) == [
+        S.DOWNLOADING,
+        S.DOWNLOADED,
+        S.SIGNATURE_VERIFIED,
+        S.INSTALLING,
+        S.INSTALL_REBOOTING,
+    ]
+    assert station.current == "b"
+    assert (station.slots / "trial").read_text() == "b a\n"
+    assert asyncio.run(second()) == [S.INSTALLED]
+    assert not (station.slots / "trial").exists()
+    assert list((tmp_path / "state/firmware").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "expected"),
+    [
+        (bundle(), {"signature": "AAAA"}, [S.DOWNLOADING, S.DOWNLOADED, S.INVALID_SIGNATURE]),
+        (
+            bundle(version="1.0.0"),
+            {},
+            [
+                S.DOWNLOADING,
+                S.DOWNLOADED,
+                S.SIGNATURE_VERIFIED,
+                S.INSTALL_VERIFICATION_FAILED,
+            ],
+        ),
+    ],
+)
+def test_an_image_that_is_not_good_is_told_and_deleted(
+    tmp_path, station, site, content, more, expected
+):
+    async def life():
+        life = Life(tmp_path, 1)
+        async with life.running(updater(life, station, site, tmp_path)):
+            life.link()
+            await life.until(lambda: life.kernel.station.firmware.installer is not None)
+            life.kernel.post(UpdateRequested(1, ordered(site, content, **more)))
+            await life.until(lambda: len(life.records(FirmwareReported)) == len(expected))
+        return life.records(FirmwareReported)
+
+    assert asyncio.run(life()) == expected
+    assert station.is_untouched
+    assert list((tmp_path / "state/firmware").iterdir()) == []
+
+
+def test_an_image_that_is_not_there_is_a_failed_download(tmp_path, station, site):
+    async def life():
+        life = Life(tmp_path, 1)
+        async with life.running(updater(life, station, site, tmp_path)):
+            life.link()
+            await life.until(lambda: life.kernel.station.firmware.installer is not None)
+            order = UpdateOrder(None, f"{site.url}/absent", retries=0)
+            life.kernel.post(UpdateRequested(1, order))
+            await life.until(lambda: len(life.records(FirmwareReported)) == 2)
+        return life.records(FirmwareReported)
+
+    assert asyncio.run(life()) == [S.DOWNLOADING, S.DOWNLOAD_FAILED]
+
+
+def test_without_slots_there_are_no_updates(tmp_path, station, site):
+    (station.slots / "current").unlink()
+
+    async def life():
+        life = Life(tmp_path, 1)
+        await updater(life, station, site, tmp_path).run()
+        await life.store.close()
+        return life.kernel.station.firmware.installer
+
+    assert asyncio.run(life()) is None
+
+
+# --- logs ---------------------------------------------------------------------------------
+
+SECRET = "correct horse battery"
+
+
+def facts():
+    status = {"csms": {"url": "wss://user:pw@host/"}, "note": f"password is {SECRET}"}
+    return status, ({"name": "X", "value": SECRET},)
+
+
+def sent(tmp_path, site, kind, place="/logs"):
+    log = SecurityLog(tmp_path / "state")
+
+    async def life():
+        life = Life(tmp_path, 1)
+        log.add(Entry("2027-01-15T08:00:00.000Z", "StartupOfTheDevice", critical=True))
+        log.flush()
+        setup = LogSetup(tmp_path / "state", (SECRET,), (site.root,))
+        async with life.running(Uploader(setup, life.kernel, facts)):
+            life.link()
+            order = LogOrder(9, kind, f"{site.url}{place}", retries=0)
+            life.kernel.post(LogRequested(1, order))
+            await life.until(lambda: len(life.records(LogReported)) == 2)
+        (answer,) = [
+            item.outcome
+            for item in life.effects
+            if isinstance(item, Reply) and isinstance(item.outcome, LogAnswer)
+        ]
+        return answer.file_name, life.records(LogReported)
+
+    return asyncio.run(life())
+
+
+def test_diagnostics_are_written_and_sent(tmp_path, site):
+    name, statuses = sent(tmp_path, site, LogKind.DIAGNOSTICS)
+    assert statuses == [UploadStatus.UPLOADING, UploadStatus.UPLOADED]
+    content = site.files[f"/logs/{name}"]
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert archive.getnames() == [
+            "status.json",
+            "settings.json",
+            "machine.json",
+            "journal.log",
+            "security.log",
+        ]
+        text = b"".join(archive.extractfile(item).read() for item in archive.getmembers())
+    assert b"StartupOfTheDevice" in text
+    assert SECRET.encode() not in text
+    assert b"user:pw" not in text
+    assert list((tmp_path / "state/logs").iterdir()) == []
+
+
+def test_the_security_log_is_written_and_sent(tmp_path, site):
+    name, statuses = sent(tmp_path, site, LogKind.SECURITY)
+    assert statuses == [UploadStatus.UPLOADING, UploadStatus.UPLOADED]
+    lines = gzip.decompress(site.files[f"/logs/{name}"]).splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["StartupOfTheDevice"]
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [
+        ("/denied", UploadStatus.PERMISSION_DENIED),
+        ("/bad", UploadStatus.BAD_MESSAGE),
+        ("/readonly", UploadStatus.NOT_SUPPORTED_OPERATION),
+    ],
+)
+def test_why_a_log_is_not_taken_is_told(tmp_path, site, place, status):
+    assert sent(tmp_path, site, LogKind.SECURITY, place)[1] == [UploadStatus.UPLOADING, status]
