@@ -17,6 +17,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -239,19 +240,17 @@ def load_config(path: Path, check_setting: CheckSetting) -> Config:
 
 
 def check_config(
-    path: Path, check_setting: CheckSetting, check_board: CheckBoard
+    path: Path, check_setting: CheckSetting, check_board: CheckBoard, at_s: float | None = None
 ) -> list[Problem]:
     """Return every mistake in a configuration and in all that it names, or [].
 
-    Certificates and secrets are read and must look like what they should be. Systemd
-    credentials exist only inside the unit: without `$CREDENTIALS_DIRECTORY` they are left
-    alone.
+    With `at_s`, UTC seconds, credentials must be good then; else only look like what they are.
     """
     try:
         tables = _Tables(read(path), check_setting)
     except FileProblems as unusable:
         return list(unusable.problems)
-    _check_named(tables)
+    _check_named(tables, at_s)
     found = sorted(tables.file.problems, key=lambda problem: problem.line)
     if tables.hardware is not None:
         found += check_board(tables.base / tables.hardware.board)
@@ -472,14 +471,30 @@ def _has_one_place(secret: Secret) -> bool:
     return sum(place is not None for place in places) == 1
 
 
-def _check_named(tables: _Tables) -> None:
+def _check_named(tables: _Tables, at_s: float | None) -> None:
     """Note what is wrong with the secrets and certificates that the file names."""
     found = [(path, _secret_mistake(path, secret, tables)) for path, secret in tables.secrets()]
     found += [(path, pem.certificates_mistake(file)) for path, file in tables.certificates()]
+    if at_s is not None:
+        wrong = {path for path, message in found if message is not None}
+        found += [item for item in _inspected(tables, at_s) if item[0] not in wrong]
     for path, message in found:
         if message is not None:
             place = schema.path_text(path).removeprefix("$.")
             tables.file.problem(path, f"{place}: {message}")
+
+
+def _inspected(tables: _Tables, at_s: float) -> Iterator[tuple[schema.Path, str | None]]:
+    """Yield what is wrong with secrets and certificates beyond their form."""
+    from agent.security import inspection  # noqa: PLC0415  # loads cryptography
+
+    secrets = [(path, tables.base / one.file) for path, one in tables.secrets() if one.file]
+    station, key = "", b""
+    if tables.whole is not None and tables.whole.security.client_key is not None:
+        station = tables.whole.station.serial_number
+        with suppress(SecretError):  # noted already
+            key = read_secret(tables.whole.security.client_key, tables.base)
+    yield from inspection.inspected(secrets, tables.certificates(), station, key, at_s)
 
 
 def _secret_mistake(path: schema.Path, secret: Secret, tables: _Tables) -> str | None:

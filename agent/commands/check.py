@@ -13,6 +13,7 @@ import msgspec
 from agent.commands.invocation import CONFIGURATION, DONE, config_path, printable
 from agent.config import Config, check_config, load_config
 from agent.factory import check_setting
+from agent.runtime.clock import SystemWorld
 from hal.board_file import check_board, load_board
 
 
@@ -26,7 +27,8 @@ def declare(parser: argparse.ArgumentParser, _: argparse.ArgumentParser) -> None
 def execute(args: argparse.Namespace) -> int:
     """Print the mistakes on stdout, and how many on stderr."""
     path = config_path(args)
-    problems = check_config(path, check_setting, check_board)
+    at_s = SystemWorld(boot=0).env().now.wall_s
+    problems = check_config(path, check_setting, check_board, at_s)
     if args.json:
         print(msgspec.json.encode(problems).decode())
     else:

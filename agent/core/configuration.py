@@ -22,12 +22,7 @@ Guard = Callable[[Variable, str], Refusal | None]
 """Returns why a canonical value cannot be taken in the present state of the station."""
 
 
-def unguarded(_: Variable, __: str) -> Refusal | None:
-    """Take every value."""
-    return None
-
-
-def step(settings: Settings, event: Event, guard: Guard = unguarded) -> Turn[Settings]:
+def step(settings: Settings, event: Event, guard: Guard) -> Turn[Settings]:
     """Answer a request about settings; items of one request do not depend on each other."""
     match event:
         case SettingsReadRequested(request_id=request_id, names=names):

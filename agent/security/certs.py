@@ -128,7 +128,7 @@ def check_root(certificate: x509.Certificate, at_s: float | None) -> None:
         raise CertificateError("it is not a CA certificate")
     check_key(certificate.public_key())
     if at_s is not None:
-        _check_dates(certificate, at_s)
+        check_dates(certificate, at_s)
 
 
 def check_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
@@ -167,8 +167,7 @@ def check_station(
     leaf = found[0]
     check_pair(leaf, key)
     check_key(leaf.public_key())
-    if _text_of(leaf, NameOID.COMMON_NAME) != [common_name]:
-        raise CertificateError("its common name is not the serial number of this station")
+    check_name(leaf, common_name)
     if not _text_of(leaf, NameOID.ORGANIZATION_NAME):
         raise CertificateError("it names no organization")
     if _is_authority(leaf):
@@ -186,7 +185,7 @@ def _check_path(
     if len(found) > LONGEST_CHAIN:
         raise CertificateError(f"its chain has more than {LONGEST_CHAIN} certificates")
     rest, present = list(found[1:]), found[0]
-    _check_dates(present, at_s)
+    check_dates(present, at_s)
     for below in range(LONGEST_CHAIN):
         if any(_issued(root, present, below, at_s) for root in roots):
             return
@@ -302,7 +301,22 @@ def expiry_text(certificate: x509.Certificate) -> str:
     return certificate.not_valid_after_utc.date().isoformat()
 
 
-def _check_dates(certificate: x509.Certificate, at_s: float) -> None:
+def check_name(certificate: x509.Certificate, common_name: str) -> None:
+    """Refuse a certificate of another station.
+
+    Raises:
+        CertificateError: its common name is not the serial number.
+    """
+    if _text_of(certificate, NameOID.COMMON_NAME) != [common_name]:
+        raise CertificateError("its common name is not the serial number of this station")
+
+
+def check_dates(certificate: x509.Certificate, at_s: float) -> None:
+    """Refuse a certificate that is not valid at an instant, UTC seconds.
+
+    Raises:
+        CertificateError: it has expired, or begins later.
+    """
     at = dt.datetime.fromtimestamp(at_s, dt.UTC)
     if certificate.not_valid_after_utc < at:
         raise CertificateError(f"it expired on {expiry_text(certificate)}")

@@ -1,10 +1,12 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from agent.cli import main
+from tests.support.ca import Authority
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -73,15 +75,12 @@ def test_json_without_mistakes_is_an_empty_array(installed, capsys):
 
 
 def test_the_files_of_secrets_and_certificates_count_as_checked(installed, capsys):
-    pem = "-----BEGIN CERTIFICATE-----\nTUlJQg==\n-----END CERTIFICATE-----\n"
-    key = pem.replace("CERTIFICATE", "PRIVATE KEY")
-    for name, text in (
-        ("root.pem", pem),
-        ("client.pem", pem),
-        ("client.key", key),
-        ("password", "long-enough-password-1"),
-    ):
-        (installed.parent / name).write_text(text)
+    ca = Authority("root")
+    serial = re.search(r'serial_number\s*=\s*"(.*)"', installed.read_text())[1]
+    ca.write(installed.parent, "root")
+    ca.issue(serial).write(installed.parent, "client")
+    (installed.parent / "password").write_text("long-enough-password-1")
+    (installed.parent / "password").chmod(0o600)
     edit(
         installed,
         'password         = { text = "bench-password-0001" }',
@@ -113,3 +112,53 @@ def test_what_a_file_contains_cannot_steer_the_terminal(installed, capsys):
     edit(installed, "HeartbeatInterval = 300", '"\\u001b[2J" = 300')
     assert main(["check", "-c", str(installed)]) == 78
     assert r"\x1b[2J is no setting" in capsys.readouterr().out
+
+
+SECURITY = """[security]
+csms_roots = ["root.pem"]
+client_certificate = "own.pem"
+client_key = { file = "own.key" }
+"""
+
+
+def secured(installed, root, own):
+    """Let the shipped configuration name these."""
+    root.write(installed.parent, "root")
+    own.write(installed.parent, "own")
+    edit(installed, "[security]\n", SECURITY)
+
+
+def test_credentials_are_looked_into_each_with_its_line(installed, capsys):
+    ca = Authority("root")
+    other = ca.issue("EX-9999", begins=-20, ends=-1)
+    secured(installed, Authority("old", begins=-20, ends=-1), other)
+    (installed.parent / "own.key").chmod(0o644)
+    assert main(["check", "-c", str(installed)]) == 78
+    lines = capsys.readouterr().out.splitlines()
+    roots, own, key = (line_of(installed, f"\n{name} =") + 1 for name in NAMES)
+    assert len(lines) == 3
+    assert lines[0].startswith(f"{installed}:{roots}: security.csms_roots[0]: ")
+    assert "it expired on" in lines[0]
+    assert lines[1].startswith(f"{installed}:{own}: security.client_certificate: ")
+    assert "common name is not the serial number" in lines[1]
+    assert lines[2].startswith(f"{installed}:{key}: security.client_key: ")
+    assert "can be read by everybody (mode 644; allowed are 600 and 640)" in lines[2]
+
+
+NAMES = ("csms_roots", "client_certificate", "client_key")
+
+
+def test_credentials_that_are_right_are_no_mistake(installed, capsys):
+    ca = Authority("root")
+    serial = re.search(r'serial_number\s*=\s*"(.*)"', installed.read_text())[1]
+    secured(installed, ca, ca.issue(serial))
+    assert main(["check", "-c", str(installed)]) == 0, capsys.readouterr().out
+
+
+def test_another_key_is_a_mistake_of_the_certificate(installed, capsys):
+    ca = Authority("root")
+    serial = re.search(r'serial_number\s*=\s*"(.*)"', installed.read_text())[1]
+    secured(installed, ca, ca.issue(serial))
+    (installed.parent / "own.key").write_text(ca.key_pem)
+    assert main(["check", "-c", str(installed)]) == 78
+    assert "does not belong to the private key" in capsys.readouterr().out

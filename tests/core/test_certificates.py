@@ -187,6 +187,13 @@ def test_with_the_additional_check_one_older_root_stays_to_fall_back_on() -> Non
     assert DropCertificate(CSMS, "a") in bench.told(DropCertificate)
 
 
+def test_a_root_of_the_manufacturer_may_always_go() -> None:
+    bench = online()
+    install(bench, 1, "m", MANUFACTURER)
+    bench.post(CertificateDeletionRequested(2, hash_data("m")))
+    assert status(bench, 2) is CertificateStatus.ACCEPTED
+
+
 # --- naming and removing ---
 
 
