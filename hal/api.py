@@ -19,7 +19,15 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
-from hal.types import EvseCapabilities, Fault, IdToken, MeterReading, PilotState
+from hal.types import (
+    MAX_OFFER_A,
+    MIN_OFFER_A,
+    EvseCapabilities,
+    Fault,
+    IdToken,
+    MeterReading,
+    PilotState,
+)
 
 
 class EvseListener(Protocol):
@@ -89,7 +97,9 @@ class EvseController(Device, Protocol):
         """Close or open the contactor; the outcome arrives as `outlet_changed`.
 
         Closing is refused silently by the device unless its pilot is C or D with PWM on;
-        opening is never refused and overtakes everything else on the bus.
+        opening is never refused and overtakes everything else on the bus. Many controllers
+        close by themselves as soon as a vehicle in C or D is offered current; for these
+        the offer is what closes, and opening withholds it until the next closing.
 
         Raises:
             BusError: the device did not answer; the offer's expiry opens it.
@@ -126,3 +136,17 @@ class DigitalInput(Protocol):
 
 class TokenReader(Device, Protocol):
     """A reader of id tokens."""
+
+
+def check_offer(limit_a: float, valid_s: float) -> None:
+    """Check the arguments of `EvseController.offer`.
+
+    Raises:
+        ValueError: the limit is neither 0 nor 6 to 80 A, or valid_s is not positive.
+    """
+    if not (limit_a == 0 or MIN_OFFER_A <= limit_a <= MAX_OFFER_A):
+        raise ValueError(
+            f"limit_a = {limit_a}: 0 or {MIN_OFFER_A:g} to {MAX_OFFER_A:g} A can be offered"
+        )
+    if not valid_s > 0:
+        raise ValueError(f"valid_s = {valid_s}: an offer is valid for more than 0 s")

@@ -20,6 +20,7 @@ from hal.api import DigitalInput, EvseController, EvseListener, Meter, TokenRead
 from hal.board_file import (
     Board,
     EvseSettings,
+    ModbusEvseSettings,
     ModbusSerialSettings,
     ModbusTcpSettings,
     PortSettings,
@@ -200,6 +201,11 @@ class _Builder:
                 from hal.sim.remote import RemoteController  # noqa: PLC0415 - see the module
 
                 return RemoteController(self._the_simulator(), evse.id)
+            case ModbusEvseSettings(port=port, unit=unit, map=name, tethered=is_tethered):
+                from hal.drivers.modbus_evse import ModbusEvse  # noqa: PLC0415 - see the module
+
+                register_map = self._board.maps[name]
+                return ModbusEvse(self._port(port), unit, register_map, is_tethered=is_tethered)
 
     def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
         match evse.reader:

@@ -105,6 +105,22 @@ class SimulatedControllerSettings(Value, frozen=True, tag="simulated", tag_field
     energy_wh: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
 
 
+class ModbusEvseSettings(Value, frozen=True, tag="modbus_evse", tag_field="driver"):
+    """A controller that a register map describes.
+
+    Attributes:
+        tethered: the cable is fixed to the station.
+    """
+
+    port: Name
+    map: Name
+    unit: Annotated[int, Meta(ge=1, le=255)] = 1
+    tethered: bool = False
+
+
+ControllerSettings: TypeAlias = SimulatedControllerSettings | ModbusEvseSettings
+
+
 class DeratingSettings(Value, frozen=True):
     """From `from_c` on the offer is lowered, evenly down to 6 A at `to_c`, where it ends."""
 
@@ -143,7 +159,7 @@ class EvseSettings(Value, frozen=True):
     max_a: Amperes
     phases: Literal[1, 3]
     meter: ModbusMeterSettings
-    controller: SimulatedControllerSettings
+    controller: ControllerSettings
     reader: ReaderSettings | None = None
     connectors: Annotated[int, Meta(ge=1, le=8)] = 1
     conductors: Annotated[tuple[Conductor, ...], Meta(max_length=3)] = ()
@@ -251,7 +267,11 @@ def board_template(
     """
     if not 1 <= evses <= MAX_EVSES:
         raise ValueError(f"evses = {evses}: 1 to {MAX_EVSES} are possible")
-    values: dict[str, object] = {"id": 1, "meter": {"port": "p", "map": "m"}, "controller": {}}
+    values: dict[str, object] = {
+        "id": 1,
+        "meter": {"port": "p", "map": "m"},
+        "controller": {"driver": "simulated"},
+    }
     values |= {"connectors": connectors, "max_a": max_a, "phases": phases}
     wrong = list(schema.violations(values, EvseSettings))
     if wrong:
@@ -288,18 +308,31 @@ def _is_local(port: PortSettings) -> bool:
     return isinstance(port, ModbusTcpSettings) and port.host == LOOPBACK
 
 
+def _on_modbus(
+    evse: EvseSettings,
+) -> Iterator[tuple[str, ModbusMeterSettings | ModbusEvseSettings]]:
+    """Yield the devices of an EVSE that are on a Modbus port, by their key."""
+    yield "meter", evse.meter
+    if isinstance(evse.controller, ModbusEvseSettings):
+        yield "controller", evse.controller
+
+
 def _maps(file: TypedFile[BoardFile]) -> tuple[dict[str, RegisterMap], list[Problem]]:
     """Return the maps that could be loaded, by name, and what is wrong with the others."""
     maps: dict[str, RegisterMap] = {}
     problems: list[Problem] = []
     directories = map_directories(file.path)
-    for index, evse in enumerate(file.value.evse):
-        name = evse.meter.map
+    named = [
+        ((index, key), device.map)
+        for index, evse in enumerate(file.value.evse)
+        for key, device in _on_modbus(evse)
+    ]
+    for place, name in named:
         found = next((at for at in directories if (at / f"{name}.toml").is_file()), None)
         if found is None:
             searched = ", ".join(str(directory) for directory in directories)
             text = f"there is no {name}.toml in {searched}"
-            problems.append(file.problem(("evse", index, "meter", "map"), text))
+            problems.append(file.problem(("evse", *place, "map"), text))
         elif name not in maps:
             try:
                 maps[name] = load_map(found / f"{name}.toml")
@@ -315,9 +348,11 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         meter = evse.meter
-        if meter.port not in data.port:
-            known = ", ".join(data.port) or "none"
-            yield (*at, "meter", "port"), f"there is no port {meter.port} (known: {known})"
+        yield from _in_controller(evse, at, data, maps)
+        for key, device in _on_modbus(evse):
+            if device.port not in data.port:
+                known = ", ".join(data.port) or "none"
+                yield (*at, key, "port"), f"there is no port {device.port} (known: {known})"
         seen[meter.port, meter.unit] += 1
         if seen[meter.port, meter.unit] > 1:
             text = f"unit {meter.unit} of port {meter.port} is another EVSE's meter"
@@ -335,6 +370,26 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
     yield from _in_ports(data)
     yield from _in_readers(data)
     yield from _in_sharing(data)
+
+
+def _in_controller(
+    evse: EvseSettings, at: schema.Path, data: BoardFile, maps: dict[str, RegisterMap]
+) -> Iterator[_Mistake]:
+    controller = evse.controller
+    if not isinstance(controller, ModbusEvseSettings):
+        return
+    place = (controller.port, controller.unit)
+    found = maps.get(controller.map)
+    if found is not None and found.evse is None:
+        text = f"{controller.map} is the map of a meter, not of an EVSE controller"
+        yield (*at, "controller", "map"), text
+    for other in data.evse:
+        for key, device in _on_modbus(other):
+            # A controller that measures is its own EVSE's meter at the same unit.
+            is_one = other is evse and device.map == controller.map
+            if (device.port, device.unit) == place and not is_one:
+                text = f"unit {place[1]} of port {place[0]} is the {key} of EVSE {other.id}"
+                yield (*at, "controller", "unit"), text
 
 
 def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
@@ -385,12 +440,12 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
 
 
 def _in_ports(data: BoardFile) -> Iterator[_Mistake]:
-    used = Counter(evse.meter.port for evse in data.evse)
+    used = Counter(device.port for evse in data.evse for _, device in _on_modbus(evse))
     is_simulated = all(_is_simulated(evse) for evse in data.evse)
     addresses: dict[tuple[str, int], str] = {}
     for name, port in data.port.items():
         if not used[name]:
-            yield ("port", name), f"no meter is on port {name}; remove it or use it"
+            yield ("port", name), f"nothing is on port {name}; remove it or use it"
         if not isinstance(port, ModbusTcpSettings):
             continue
         served = is_simulated and _is_local(port)

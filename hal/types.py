@@ -13,6 +13,11 @@ class Value(msgspec.Struct, frozen=True):
     """Base of all immutable values."""
 
 
+MIN_OFFER_A = 6.0
+MAX_OFFER_A = 80.0
+"""The least and the most current that PWM can offer (IEC 61851-1 annex A)."""
+
+
 class PilotState(enum.Enum):
     """State of the control pilot, without its PWM suffix (IEC 61851-1 annex A)."""
 

@@ -110,11 +110,8 @@ class MappedDevice:
             BusError: the line did not carry it; the device has the old or the new words.
             DeviceError: the device refused.
         """
-        if write.nv:
-            fc = _READ_COILS if write.fc == _WRITE_COIL else _READ_HOLDING
-            found = await self._read(fc, write.address, len(write.words), priority)
-            if found == write.words:
-                return
+        if write.nv and await self.held(write, priority=priority) == write.words:
+            return
         await self._port.write(
             self._unit,
             write.address,
@@ -124,6 +121,16 @@ class MappedDevice:
             timeout_s=self._timeout_s,
             retries=self._retries,
         )
+
+    async def held(self, write: Write, *, priority: Priority) -> tuple[int, ...]:
+        """Return what stands where a write goes.
+
+        Raises:
+            BusError: the line did not carry the exchange.
+            DeviceError: the device refused.
+        """
+        fc = _READ_COILS if write.fc == _WRITE_COIL else _READ_HOLDING
+        return await self._read(fc, write.address, len(write.words), priority)
 
     def _wanted(self) -> tuple[Point, ...]:
         names = self._names

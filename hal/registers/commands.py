@@ -16,11 +16,7 @@ from typing import Final, Literal
 from hal.registers.codec import FORMATS, RawType, WordOrder, is_bcd, is_float, word_count
 from hal.registers.map_file import CommandEntry, Register, SwitchEntry, WatchdogEntry
 from hal.registers.vocabulary import UNITS
-from hal.types import Value
-
-MIN_OFFER_A: Final = 6.0
-MAX_OFFER_A: Final = 80.0
-"""What PWM can offer (IEC 61851-1 annex A)."""
+from hal.types import MAX_OFFER_A, MIN_OFFER_A, Value
 
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 _PART: Final = re.compile(rf"(?P<low>{_NUMBER})(?:\.\.(?P<high>{_NUMBER}))?")

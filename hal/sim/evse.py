@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 from msgspec import structs
 
-from hal.api import EvseController, EvseListener, Meter, TokenReader
+from hal.api import EvseController, EvseListener, Meter, TokenReader, check_offer
 from hal.errors import BusError, DeviceError
 from hal.sim.meter import Register
 from hal.sim.signer import Signer
-from hal.sim.vehicle import SWITCH_OFF_S, Draw, SimRefused, Vehicle, check_offer
+from hal.sim.vehicle import SWITCH_OFF_S, Draw, SimRefused, Vehicle
 from hal.types import (
     READY_STATES,
     EvseCapabilities,

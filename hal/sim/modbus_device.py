@@ -79,6 +79,7 @@ class ModbusDeviceServer:
     Attributes:
         mode: the state of the line.
         slow_s: how late the answers come that are slow.
+        on_request: called at each request to this unit that is answered.
         on_write: called after a client wrote: table (1 or 3), first address, words.
     """
 
@@ -105,6 +106,7 @@ class ModbusDeviceServer:
         self.mode: Mode = "up"
         self.slow_s = 2.0
         self.on_write: Callable[[int, int, Sequence[int]], None] | None = None
+        self.on_request: Callable[[], None] = lambda: None
         self._set_words: dict[tuple[int, int], int] = {}
         if register_map.sunspec is not None:
             register_map, chain = sunspec.served(register_map)
@@ -262,7 +264,8 @@ class ModbusDeviceServer:
             if point.fc == fc and point.address < end and address < point.address + point.count:
                 words = _words_of(point, values.get(point.name))
                 for at, word in enumerate(words, start=point.address):
-                    held[at] = (held.get(at, 0) | word) if point.mask else word
+                    is_shared = point.mask or point.bits  # with others in the same word
+                    held[at] = (held.get(at, 0) | word) if is_shared else word
             if point.fc == fc and point.exponent is not None:
                 held[point.exponent.address] = point.exponent.simulated % _REGISTERS
         held.update({at: word for (table, at), word in self._set_words.items() if table == fc})
@@ -311,6 +314,7 @@ class ModbusDeviceServer:
             return False
         if fault == "silent":
             return True
+        self.on_request()
         answer = _Frame(frame.number, frame.unit, self._answer(frame.pdu, fault))
         data = _pack_tcp(answer) if self._framing == "tcp" else _pack_rtu(answer)
         if fault == "late":

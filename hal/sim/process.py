@@ -24,7 +24,13 @@ from pathlib import Path
 
 import msgspec
 
-from hal.board_file import Board, EvseSettings, ModbusTcpSettings, load_board
+from hal.board_file import (
+    Board,
+    EvseSettings,
+    ModbusTcpSettings,
+    SimulatedControllerSettings,
+    load_board,
+)
 from hal.errors import BoardError, HalError
 from hal.reader_settings import SimulatedReaderSettings
 from hal.sim.evse import SimulatedEvse
@@ -131,12 +137,16 @@ class SimulatedBoard:
             await server.deserted()
 
     def _unit(self, evse: EvseSettings) -> Unit:
+        settings = evse.controller
+        if not isinstance(settings, SimulatedControllerSettings):
+            text = f"EVSE {evse.id} has a real controller; a simulated board has none"
+            raise BoardError(text)
         simulated = SimulatedEvse(
             connectors=evse.connectors,
             max_a=evse.max_a,
             phases=evse.phases,
-            energy_wh=self._saved.registers_wh.get(evse.id, evse.controller.energy_wh),
-            is_tethered=evse.controller.tethered,
+            energy_wh=self._saved.registers_wh.get(evse.id, settings.energy_wh),
+            is_tethered=settings.tethered,
         )
         meter = None
         if self._board.is_served(evse):

@@ -19,10 +19,10 @@ from typing import Literal, Never
 
 import msgspec
 
-from hal.api import DigitalInput, EvseController, EvseListener, TokenReader
+from hal.api import DigitalInput, EvseController, EvseListener, TokenReader, check_offer
 from hal.errors import BoardError, BusError
 from hal.sim import wire
-from hal.sim.vehicle import SimRefused, check_offer
+from hal.sim.vehicle import SimRefused
 from hal.types import Fault, Value
 
 ANSWER_S = 1.0

@@ -11,13 +11,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from hal.errors import HalError
-from hal.types import Value
-
-MIN_OFFER_A = 6.0
-"""The least current that PWM can offer (IEC 61851-1 annex A)."""
-
-MAX_OFFER_A = 80.0
-"""The most current that PWM can offer (IEC 61851-1 annex A)."""
+from hal.types import MAX_OFFER_A, MIN_OFFER_A, Value
 
 SWITCH_OFF_S = 3.0
 """A vehicle opens S2 within this time after PWM has stopped (IEC 61851-1 annex A)."""
@@ -29,20 +23,6 @@ class SimRefused(HalError):  # noqa: N818 - a refusal is an answer, not a failur
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def check_offer(limit_a: float, valid_s: float) -> None:
-    """Check the arguments of `EvseController.offer`.
-
-    Raises:
-        ValueError: the limit is neither 0 nor 6 to 80 A, or valid_s is not positive.
-    """
-    if not (limit_a == 0 or MIN_OFFER_A <= limit_a <= MAX_OFFER_A):
-        raise ValueError(
-            f"limit_a = {limit_a}: 0 or {MIN_OFFER_A:g} to {MAX_OFFER_A:g} A can be offered"
-        )
-    if not valid_s > 0:
-        raise ValueError(f"valid_s = {valid_s}: an offer is valid for more than 0 s")
 
 
 class Vehicle(Value, frozen=True, forbid_unknown_fields=True):

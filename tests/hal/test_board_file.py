@@ -92,13 +92,18 @@ def test_a_file_without_mistakes_gives_its_evses_by_id_and_its_maps(tmp_path):
         ("phases = 3", "fases = 3", 8, "did you mean phases?"),
         ("id = 1", "id = 2", 6, "id 2 leaves a gap: 1 EVSEs have the ids 1 to 1"),
         ('port = "bus"', 'port = "bux"', 9, "there is no port bux (known: bus)"),
-        ('port = "bus"', 'port = "bux"', 1, "no meter is on port bus"),
+        ('port = "bus"', 'port = "bux"', 1, "nothing is on port bus"),
         ('"eastron-sdm630"', '"eastron"', 9, "there is no eastron.toml in "),
         ('"modbus_meter"', '"sunspec"', 9, 'driver must be "modbus_meter"'),
         ('"modbus_tcp"', '"can"', 2, 'must be one of "modbus_tcp", "modbus_serial"'),
         ("port = 0", "port = 70000", 3, "port must be an integer (at least 0, at most 65535)"),
         ("port = 0", 'port = 0\nhost = "10.0.0.1"', 3, "port 0 is for simulated meters"),
-        ('driver = "simulated"', 'driver = "magic"', 10, 'driver must be "simulated"'),
+        (
+            'driver = "simulated"',
+            'driver = "magic"',
+            10,
+            'driver must be one of "simulated", "modbus_evse"',
+        ),
         ("[port.bus]", '[port."b s"]', 1, "as a name must match"),
         ("[port.bus]", "[port.bus", 1, "is not valid TOML"),
     ],
@@ -309,3 +314,37 @@ def test_an_input_of_the_grid_operator_is_taken_over(tmp_path):
     path = tmp_path / "board.toml"
     path.write_text(ONE + '\n[grid_input]\ndriver = "simulated"\nlimit_w = 4200\n')
     assert load_board(path).grid_input == SimulatedInputSettings(4200.0)
+
+
+@pytest.mark.parametrize(
+    ("controller", "says"),
+    [
+        ('port = "bux", unit = 3, map = "evse-din"', "there is no port bux (known: bus)"),
+        ('port = "bus", unit = 3, map = "abb-b23"', "abb-b23 is the map of a meter, not of an EVSE controller"),
+        ('port = "bus", unit = 3, map = "none"', "there is no none.toml in "),
+        ('port = "bus", unit = 1, map = "evse-din"', "unit 1 of port bus is the meter of EVSE 1"),
+        ('port = "bus", unit = 256, map = "evse-din"', "unit must be an integer"),
+    ],
+)  # fmt: skip
+def test_a_controller_that_cannot_be_is_refused(tmp_path, controller, says):
+    text = ONE.replace("port = 0", "port = 502")
+    text = text.replace(
+        'controller = { driver = "simulated" }',
+        f'controller = {{ driver = "modbus_evse", {controller} }}',
+    )
+    mistakes = found(tmp_path, text)
+    assert any(says in one for one in mistakes), mistakes
+
+
+def test_two_controllers_cannot_be_the_same_unit(tmp_path):
+    text = (BOARDS / "pillar-two-evse-din.toml").read_text()
+    text = text.replace('unit = 2, map = "evse-din"', 'unit = 1, map = "evse-din"')
+    assert any(
+        "unit 1 of port bus is the controller of EVSE 1" in one for one in found(tmp_path, text)
+    )
+
+
+def test_a_controller_that_measures_is_its_evse_s_meter(tmp_path):
+    path = BOARDS / "phoenix-charx.toml"
+    assert load_board(path).evses[0].meter.map == "phoenix-charx"
+    assert not load_board(path).is_simulated

@@ -9,7 +9,9 @@ from hal.bus.modbus import TcpPort
 from hal.bus.modbus_request import ExceptionReplyError
 from hal.drivers.mapped import MappedDevice
 from hal.errors import BusError, DeviceError
+from hal.registers.codec import Point
 from hal.registers.map import RegisterMap, load_map
+from hal.registers.vocabulary import EVSE_POINTS
 from hal.sim.modbus_device import MAX_CONNECTIONS, MAX_FAULTS, ModbusDeviceServer
 from tests.support import vloop
 
@@ -34,12 +36,17 @@ def served(
 
 def middle(register_map: RegisterMap) -> dict[str, float]:
     """Return a value for every point that its register can carry."""
-    return {
-        point.name: 123_456_000.0
-        if point.is_monotonic
-        else (point.minimum + point.maximum) / 2 + 1
-        for point in register_map.points
-    }
+    return {point.name: _middle_of(point) for point in register_map.points}
+
+
+def _middle_of(point: Point) -> float:
+    if point.is_monotonic:
+        return 123_456_000.0
+    if point.labels:
+        return float(next(iter(point.labels)))
+    if point.name in EVSE_POINTS and not point.unit:
+        return 1.0
+    return (point.minimum + point.maximum) / 2 + 1
 
 
 @pytest.mark.parametrize("path", MAPS, ids=lambda path: path.stem)

@@ -16,6 +16,8 @@ QUICK = Vehicle(reaction_s=0.0, adapt_s=0.0)
 
 
 class InProcessRig:
+    closes_by_itself = False
+
     def __init__(self, evse: SimulatedEvse) -> None:
         self.controller = self.evse = evse
 

@@ -21,6 +21,8 @@ from tests.support.vloop import run
 
 
 class ProcessRig:
+    closes_by_itself = False
+
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
         self.controller = RemoteController(simulator, 1)

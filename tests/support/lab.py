@@ -160,6 +160,7 @@ class Lab:
         lives: starts so far.
         cuts: power cuts so far.
         is_running: the station has power now, and has not ended.
+        wired: gives the drivers of an EVSE; may be exchanged before the station starts.
         seen: the 1.6 words for the statuses an EVSE has gone through, by id; 0 is the station.
     """
 
@@ -204,6 +205,7 @@ class Lab:
         self._shell: Shell | None = None
         self._life: asyncio.Task[None] | None = None
         self._stays_dark = False
+        self.wired: Callable[[EvseSpec, Lab], EvseHardware] = _wired
 
     # --- the world ---
 
@@ -333,7 +335,7 @@ class Lab:
                 custom=self.custom,
             ),
             store=self.disk,  # type: ignore[arg-type]  # it passes on what it does not know
-            evses=tuple(_wired(spec, self) for spec in self.specs),
+            evses=tuple(self.wired(spec, self) for spec in self.specs),
             dialer=self._dialer,
             profiles=self.profiles,
             adapters=adapter_for,

@@ -1,0 +1,344 @@
+"""Every shipped controller on the wire, against its simulator; and what the driver owes us."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from hal.bus.modbus import TcpPort
+from hal.drivers.modbus_evse import ModbusEvse
+from hal.errors import BoardError, BusError, DeviceError
+from hal.registers.map import RegisterMap, load_map
+from hal.sim.evse import SimulatedEvse
+from hal.sim.modbus_evse import ModbusEvseDevice
+from hal.sim.vehicle import Vehicle
+from hal.types import Fault, PilotState
+from tests.support import vloop
+from tests.support.contract_hal import CLAUSES, Recorder, charging, clause_name, served
+
+MAPS = Path(__file__).parents[2] / "config/registers"
+SHIPPED = [path for path in sorted(MAPS.glob("*.toml")) if load_map(path).evse is not None]
+CONTROLLERS = [path for path in SHIPPED if not path.stem.startswith("_")]
+HEIDELBERG = load_map(MAPS / "heidelberg-energy-control.toml")
+EVSE_DIN = load_map(MAPS / "evse-din.toml")
+TEMPLATE = load_map(MAPS / "_template-evse.toml")
+QUICK = Vehicle(reaction_s=0.0, adapt_s=0.0, ampacity_a=32.0)
+
+
+class Rig:
+    """A driver, the controller behind it on a TCP port, and a vehicle."""
+
+    closes_by_itself = True
+
+    def __init__(self, device: ModbusEvseDevice, driver: ModbusEvse) -> None:
+        self.device, self.evse, self.server = device, device.evse, device.server
+        self.controller = driver
+
+    async def plug(self) -> None:
+        self.evse.plug(1, QUICK)
+
+    async def unplug(self) -> None:
+        self.evse.unplug()
+
+    async def lose(self) -> None:
+        self.server.mode = "down"
+
+    async def restore(self) -> None:
+        self.server.mode = "up"
+
+    async def wire(self) -> float:
+        """Return what the electrical side offers, once nothing is under way."""
+        await asyncio.sleep(0.2)
+        return self.evse.offer_a
+
+
+@asynccontextmanager
+async def rigged(register_map: RegisterMap, **options) -> AsyncIterator[Rig]:
+    async with (
+        ModbusEvseDevice(register_map, SimulatedEvse()) as device,
+        TcpPort("127.0.0.1", device.server.port) as port,
+    ):
+        yield Rig(device, ModbusEvse(port, 1, register_map, **options))
+
+
+def played(
+    register_map: RegisterMap,
+    scene: Callable[[Rig, Recorder], Coroutine[None, None, None]],
+    **options,
+) -> None:
+    async def main() -> None:
+        async with rigged(register_map, **options) as rig, served(rig.controller) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.A)
+            await scene(rig, recorder)
+
+    vloop.run(main())
+
+
+@pytest.mark.parametrize("clause", CLAUSES, ids=clause_name)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_contract(path, clause):
+    async def main() -> None:
+        async with rigged(load_map(path)) as rig:
+            await clause(rig)
+
+    vloop.run(main())
+
+
+@pytest.mark.parametrize("path", CONTROLLERS, ids=lambda path: path.stem)
+def test_a_whole_charge_is_offered_lowered_paused_and_ended(path):
+    register_map = load_map(path)
+
+    async def scene(rig, recorder):
+        assert recorder.capabilities.phases == register_map.phases
+        await charging(rig, recorder, valid_s=600.0)
+        assert await rig.wire() == pytest.approx(16.0, abs=0.1)
+        await rig.controller.offer(10.9, valid_s=600.0)
+        assert 10.0 <= await rig.wire() <= 10.9
+        await rig.controller.offer(0.0, valid_s=600.0)
+        await recorder.until(lambda now: now.outlet_closed is False)
+        assert await rig.wire() == 0.0
+        await rig.controller.offer(80.0, valid_s=600.0)
+        await recorder.until(lambda now: now.outlet_closed)
+        assert rig.evse.offer_a <= min(32.0, register_map.evse.set_current.most)
+        await rig.unplug()
+        await recorder.until(lambda now: now.pilot is PilotState.A)
+
+    played(register_map, scene)
+
+
+def test_the_frame_that_sets_16_a_is_the_makers():
+    async def main():
+        frames: list[bytes] = []
+        async with rigged(EVSE_DIN) as rig, served(rig.controller) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.A)
+            rig.server.on_write = lambda table, at, words: frames.append((table, at, *words))
+            await rig.controller.offer(16.9, valid_s=60.0)
+        assert frames == [(3, 1000, 16)]
+
+    vloop.run(main())
+
+
+def test_at_its_start_a_controller_is_made_safe_and_its_watchdog_armed():
+    async def main():
+        written: list[tuple[int, ...]] = []
+        async with rigged(HEIDELBERG) as rig:
+            rig.server.on_write = lambda _, at, words: written.append((at, *words))
+            async with served(rig.controller) as recorder:
+                await recorder.until(lambda now: now.pilot is PilotState.A)
+        assert written == [(261, 0), (258, 4), (259, 1), (262, 0), (257, 15_000)]
+
+    vloop.run(main())
+
+
+def test_when_the_agent_dies_the_watchdog_of_the_device_ends_the_charge():
+    async def main():
+        async with rigged(HEIDELBERG) as rig:
+            async with served(rig.controller) as recorder:
+                await charging(rig, recorder)
+            assert rig.evse.outlet_closed
+            await asyncio.sleep(14)
+            assert rig.evse.outlet_closed
+            await asyncio.sleep(2)
+            assert not rig.evse.outlet_closed
+
+    vloop.run(main())
+
+
+def test_without_a_watchdog_it_is_the_driver_that_ends_an_offer():
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=5.0)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await recorder.until(lambda now: now.outlet_closed is False)
+        assert loop.time() - begun < 6.0
+
+    played(EVSE_DIN, scene)
+
+
+def test_an_end_of_the_offer_that_the_line_loses_is_tried_again():
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=1.0)
+        rig.server.fail_next("silent", times=4)
+        await asyncio.sleep(6)
+        assert rig.evse.offer_a == 0.0
+
+    played(EVSE_DIN, scene, fail_after_s=30.0)
+
+
+def test_a_controller_that_comes_back_is_made_safe_before_it_is_believed():
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=3600.0)
+        await rig.lose()
+        await recorder.until(lambda now: Fault.COMMUNICATION_FAULT in now.faults)
+        assert rig.evse.outlet_closed  # this one has no watchdog
+        await rig.restore()
+        await recorder.until(lambda now: Fault.COMMUNICATION_FAULT not in now.faults)
+        assert await rig.wire() == 0.0
+
+    played(EVSE_DIN, scene)
+
+
+def test_a_controller_that_is_not_there_at_the_start_is_a_fault_and_then_found():
+    async def main():
+        async with rigged(HEIDELBERG) as rig:
+            await rig.lose()
+            async with served(rig.controller) as recorder:
+                await recorder.until(lambda now: now.faults)
+                assert recorder.pilot is None
+                with pytest.raises(BusError, match="Energy Control does not answer"):
+                    await rig.controller.offer(16.0, valid_s=60.0)
+                await rig.restore()
+                await recorder.until(lambda now: now.pilot is PilotState.A)
+                assert recorder.kinds().index("cleared") < recorder.kinds().index("pilot")
+
+    vloop.run(main())
+
+
+def test_a_state_that_the_map_does_not_know_is_a_lost_device():
+    async def scene(rig, recorder):
+        rig.server.set_point("state", 77.0)
+        await recorder.until(lambda now: Fault.COMMUNICATION_FAULT in now.faults)
+        rig.server.release_point("state")
+        await recorder.until(lambda now: not now.faults)
+
+    played(HEIDELBERG, scene)
+
+
+@pytest.mark.parametrize("fault", [Fault.INTERNAL_ERROR, Fault.PILOT_FAULT])
+def test_a_fault_of_the_controller_is_raised_and_cleared(fault):
+    async def scene(rig, recorder):
+        rig.evse.fault(fault)
+        await recorder.until(lambda now: now.faults == {fault})
+        rig.evse.clear(fault)
+        await recorder.until(lambda now: not now.faults)
+
+    played(HEIDELBERG, scene)
+
+
+def test_error_bits_are_faults():
+    async def scene(rig, recorder):
+        rig.evse.fault(Fault.DIODE_FAULT)
+        rig.evse.fault(Fault.GROUND_FAILURE)
+        await recorder.until(
+            lambda now: now.faults == {Fault.DIODE_FAULT, Fault.GROUND_FAILURE}
+        )
+        rig.evse.clear(Fault.DIODE_FAULT)
+        await recorder.until(lambda now: now.faults == {Fault.GROUND_FAILURE})
+
+    played(EVSE_DIN, scene)
+
+
+def test_an_opening_holds_until_the_next_closing():
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=600.0)
+        await rig.controller.energize(closed=False)
+        await recorder.until(lambda now: now.outlet_closed is False)
+        await rig.controller.offer(12.0, valid_s=600.0)
+        await asyncio.sleep(10)
+        assert rig.evse.offer_a == 0.0
+        await rig.controller.energize(closed=True)
+        await recorder.until(lambda now: now.outlet_closed)
+        assert await rig.wire() == 12.0
+
+    played(HEIDELBERG, scene)
+
+
+def test_an_opening_without_an_offer_withholds_nothing_from_the_next_one():
+    async def scene(rig, recorder):
+        await charging(rig, recorder)
+        await rig.controller.offer(0.0, valid_s=60.0)
+        await rig.controller.energize(closed=False)
+        await recorder.until(lambda now: now.pilot is PilotState.B)
+        await rig.controller.offer(16.0, valid_s=60.0)
+        await recorder.until(lambda now: now.outlet_closed)
+
+    played(HEIDELBERG, scene)
+
+
+def test_a_lowered_offer_is_never_overtaken_by_the_higher_one_before_it():
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=600.0)
+        offers: list[float] = []
+        rig.server.on_write = lambda _, at, words: offers.append(words[0])
+        await asyncio.gather(
+            *(rig.controller.offer(limit_a, valid_s=600.0) for limit_a in (12.0, 14.0, 6.0))
+        )
+        assert offers[-1] == 60
+        assert 140 not in offers[offers.index(60) :]
+
+    played(HEIDELBERG, scene)
+
+
+def test_a_current_that_reads_back_differently_is_an_error():
+    async def scene(rig, recorder):
+        rig.server.on_write = lambda _, at, words: rig.server.set_words(200, [320], fc=3)
+        with pytest.raises(DeviceError, match=r"written as \(160,\), and reads \(320,\)"):
+            await rig.controller.offer(16.0, valid_s=60.0)
+
+    played(TEMPLATE, scene)
+
+
+def test_charging_is_enabled_after_its_limit_and_disabled_before_it():
+    async def scene(rig, recorder):
+        written: list[tuple[int, ...]] = []
+        rig.server.on_write = lambda table, at, words: written.append((table, at, *words))
+        await rig.controller.offer(16.0, valid_s=60.0)
+        await rig.controller.offer(0.0, valid_s=60.0)
+        await rig.controller.lock(locked=True)
+        await rig.controller.lock(locked=False)
+        assert written == [
+            (3, 200, 160), (1, 400, 1), (1, 400, 0), (3, 200, 0), (3, 201, 1), (3, 201, 0),
+        ]  # fmt: skip
+
+    played(TEMPLATE, scene)
+
+
+@pytest.mark.parametrize("refresh", ["set_current", "heartbeat"])
+def test_a_watchdog_that_wants_more_than_requests_gets_it(refresh):
+    watchdog = structs.replace(
+        TEMPLATE.evse.watchdog,
+        refresh=refresh,
+        heartbeat=TEMPLATE.evse.startup[0] if refresh == "heartbeat" else None,
+    )
+    register_map = structs.replace(
+        TEMPLATE, evse=structs.replace(TEMPLATE.evse, watchdog=watchdog)
+    )
+
+    async def scene(rig, recorder):
+        await rig.controller.offer(16.0, valid_s=600.0)
+        written: list[int] = []
+        rig.server.on_write = lambda _, at, words: written.append(at)
+        await asyncio.sleep(16)
+        assert written.count(258 if refresh == "heartbeat" else 200) >= 3
+
+    played(register_map, scene)
+
+
+def test_a_tethered_cable_has_no_rating_to_be_read():
+    async def scene(rig, recorder):
+        await rig.plug()
+        await recorder.until(lambda now: now.pilot is PilotState.B)
+        assert recorder.cable_a is None
+        assert recorder.capabilities.is_tethered
+
+    played(EVSE_DIN, scene, is_tethered=True)
+
+
+def test_the_temperature_of_the_controller_is_told():
+    async def scene(rig, recorder):
+        await recorder.next("temperature")
+
+    played(HEIDELBERG, scene)
+
+
+def test_what_cannot_be_is_refused():
+    port = TcpPort("127.0.0.1", 1)
+    with pytest.raises(BoardError, match="eastron-sdm630 is no map of an EVSE controller"):
+        ModbusEvse(port, 1, load_map(MAPS / "eastron-sdm630.toml"))
+    with pytest.raises(ValueError, match="must be above 0"):
+        ModbusEvse(port, 1, HEIDELBERG, poll_s=0.0)
+    with pytest.raises(ValueError, match="is no map of an EVSE controller"):
+        ModbusEvseDevice(load_map(MAPS / "eastron-sdm630.toml"), SimulatedEvse())

@@ -1,0 +1,86 @@
+"""Every shipped board of real devices charges a vehicle, on both versions, over its own wires."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agent.core.events import TokenPresented
+from hal.board_file import ModbusEvseSettings, load_board
+from hal.types import IdToken
+from tests.support.lab import TAG, VERSIONS, Lab, run
+from tests.support.wire_board import on_the_wire
+
+BOARDS = Path(__file__).parents[2] / "config/boards"
+REAL = [
+    path
+    for path in sorted(BOARDS.glob("*.toml"))
+    if isinstance(load_board(path).evses[0].controller, ModbusEvseSettings)
+]
+
+
+def tap(lab: Lab, evse_id: int) -> None:
+    lab.post(TokenPresented(IdToken(TAG), evse_id))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_a_whole_session(path, version, tmp_path):
+    board = load_board(path)
+
+    async def story(lab: Lab) -> None:
+        async with on_the_wire(lab, path, tmp_path) as hardware:
+            await lab.start()
+            await lab.online()
+            await lab.until(lambda: lab.connector() == "Available")
+            lab.plug(ampacity_a=32.0)
+            await lab.until(lambda: lab.connector() == "Preparing")
+            tap(lab, 1)
+            await lab.until(lambda: lab.connector() == "Charging")
+            assert 6.0 <= lab.evse().offer_a <= board.evses[0].max_a
+            await asyncio.sleep(60)
+            assert lab.evse().outlet_closed
+            tap(lab, 1)
+            await lab.until(lambda: lab.connector() == "Finishing")
+            await lab.until(lambda: not lab.evse().outlet_closed)
+            await lab.delivered()
+            lab.unplug()
+            await lab.until(lambda: lab.connector() == "Available")
+            assert all(port["timeouts"] == 0 for port in hardware.ports().values())
+
+    lab = run(Lab(version, evses=len(board.evses)), story)
+    (bill,) = lab.bills
+    assert bill.complete
+    assert not bill.missing_seq_nos
+    step_wh = max(
+        point.step
+        for point in board.maps[board.evses[0].meter.map].points
+        if point.is_monotonic
+    )
+    assert bill.energy_wh == pytest.approx(lab.flowed_wh, abs=max(step_wh, 1.0) + 1.0)
+
+
+def test_a_line_that_goes_and_comes_in_a_session_costs_nothing(tmp_path):
+    """The agent loses the controller, its watchdog ends the charge, and the bill is right."""
+
+    async def story(lab: Lab) -> None:
+        async with on_the_wire(lab, BOARDS / "heidelberg-energy-control.toml", tmp_path) as on:
+            await lab.start()
+            await lab.online()
+            lab.plug()
+            await lab.until(lambda: lab.connector() == "Preparing")
+            tap(lab, 1)
+            await lab.until(lambda: lab.connector() == "Charging")
+            await asyncio.sleep(60)
+            on.evses[0].controller._device._unit = 99  # nobody answers there
+            await lab.until(lambda: lab.connector() == "Faulted")
+            await lab.until(lambda: not lab.evse().outlet_closed)
+            on.evses[0].controller._device._unit = 1
+            await lab.until(lambda: lab.connector() != "Faulted")
+            await asyncio.sleep(60)
+            lab.unplug()
+            await lab.delivered()
+
+    lab = run(Lab("ocpp2.0.1"), story)
+    billed_wh = sum(bill.energy_wh for bill in lab.bills)
+    assert billed_wh == pytest.approx(lab.flowed_wh, abs=2.0)

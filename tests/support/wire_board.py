@@ -1,0 +1,111 @@
+"""A real board file in a lab: its own drivers, and a simulated device behind every unit.
+
+The vehicles are the lab's. Each port of the board becomes a TCP line of this machine with the
+same framing; every unit on it hears every frame and answers those that are its own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from msgspec import structs
+
+from agent.core.values import EvseSpec
+from hal.board import Hardware, build
+from hal.board_file import Board, ModbusEvseSettings, ModbusTcpSettings, load_board
+from hal.registers.map import RegisterMap
+from hal.sim.evse import SimulatedEvse
+from hal.sim.modbus_device import ModbusDeviceServer
+from hal.sim.modbus_evse import ModbusEvseDevice
+from hal.sim.process import meter_points
+from tests.support.lab import Lab
+
+Place = tuple[str, int]
+
+
+class _Bus:
+    """One line with several units: what a client sends goes to all of them."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        units = [await asyncio.open_connection("127.0.0.1", port) for port in self._ports]
+        tasks = [asyncio.create_task(self._pass(unit[0], writer)) for unit in units]
+        while data := await reader.read(300):
+            for _, out in units:
+                out.write(data)
+        for task in tasks:
+            task.cancel()
+        for _, out in units:
+            out.close()
+        writer.close()
+
+    async def _pass(self, unit: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await unit.read(300):
+            writer.write(data)
+
+
+@asynccontextmanager
+async def on_the_wire(lab: Lab, path: Path, directory: Path) -> AsyncIterator[Hardware]:
+    """Serve every device of a board, and let the lab's station be wired to them."""
+    board = load_board(path)
+    async with AsyncExitStack() as stack:
+        lines: dict[str, list[int]] = {name: [] for name in board.ports}
+        for place, server in (await _devices(lab, board, stack)).items():
+            lines[place[0]].append(server.port)
+        ports = {}
+        for name, numbers in lines.items():
+            bus = await asyncio.start_server(_Bus(numbers).serve, "127.0.0.1", 0)
+            stack.callback(bus.close)
+            number = bus.sockets[0].getsockname()[1]
+            framing = _framing(board, name)
+            ports[name] = ModbusTcpSettings("127.0.0.1", number, framing=framing)
+        hardware = build(structs.replace(board, ports=ports), state_directory=directory)
+        lab.specs = tuple(
+            EvseSpec(evse.id, evse.connectors, evse.max_a, evse.phases) for evse in board.evses
+        )
+        lab.wired = lambda spec, _: hardware.evses[spec.evse_id - 1]
+        try:
+            yield hardware
+        finally:
+            await lab.stop()
+            await hardware.close()
+
+
+def _framing(board: Board, name: str) -> str:
+    settings = board.ports[name]
+    return settings.framing if isinstance(settings, ModbusTcpSettings) else "rtu"
+
+
+async def _devices(
+    lab: Lab, board: Board, stack: AsyncExitStack
+) -> dict[Place, ModbusDeviceServer]:
+    servers: dict[Place, ModbusDeviceServer] = {}
+    for evse in board.evses:
+        sim, controller, meter = lab.evse(evse.id), evse.controller, evse.meter
+        assert isinstance(controller, ModbusEvseSettings)
+        is_serial = _framing(board, controller.port) == "rtu"
+        device = ModbusEvseDevice(
+            board.maps[controller.map], sim, unit=controller.unit, is_serial=is_serial
+        )
+        await stack.enter_async_context(device)
+        servers[controller.port, controller.unit] = device.server
+        if (meter.port, meter.unit) not in servers:
+            server = _meter(board.maps[meter.map], sim, meter.unit, _framing(board, meter.port))
+            await stack.enter_async_context(server)
+            servers[meter.port, meter.unit] = server
+    return servers
+
+
+def _meter(
+    register_map: RegisterMap, sim: SimulatedEvse, unit: int, framing: str
+) -> ModbusDeviceServer:
+    return ModbusDeviceServer(
+        register_map,
+        unit=unit,
+        read_points=lambda: meter_points(sim.reading()),
+        framing="rtu" if framing == "rtu" else "tcp",
+    )
