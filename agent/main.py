@@ -292,7 +292,6 @@ class Agent:
         last = durable.boot_row(loaded.rows)
         security_log = SecurityLog(self._config.storage_directory)
         keystore = Keystore(self._config.storage_directory)
-        station = self._restored(loaded)
         trusted = await asyncio.to_thread(self._trusted, keystore, station.certificates)
         world = SystemWorld(last.boot + 1)
         shell = Shell(

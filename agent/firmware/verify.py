@@ -38,6 +38,7 @@ from agent.firmware.errors import (
     UnknownTimeError,
     UnreadableCertificateError,
     UntrustedCertificateError,
+    VerificationError,
     WeakKeyError,
     WrongHardwareError,
     WrongProductError,
@@ -46,6 +47,19 @@ from agent.firmware.errors import (
 )
 from agent.firmware.manifest import LONGEST_CERTIFICATE, Manifest
 from hal.types import Value
+
+__all__ = [
+    "Installed",
+    "Keyring",
+    "Signer",
+    "VerificationError",
+    "check_manifest",
+    "check_payload",
+    "check_signature",
+    "from_base64",
+    "signer",
+    "stranger",
+]
 
 LEAST_RSA_BITS: Final = 2048
 MOST_RSA_BITS: Final = 8192
@@ -117,6 +131,16 @@ def signer(pem: bytes, keyring: Keyring, at_s: float | None) -> Signer:
     found = Signer(leaf, key)
     _check_revocation(found, root, keyring)
     return found
+
+
+def stranger(pem: bytes) -> Signer:
+    """Return whom a certificate names, without asking who vouches for it: for build machines.
+
+    Raises:
+        CertificateError: it is no certificate, or one of a weak key.
+    """
+    found = _certificate(pem)
+    return Signer(found, _strong_key(found, "the certificate"))
 
 
 def _certificate(pem: bytes) -> x509.Certificate:

@@ -254,6 +254,13 @@ def test_a_revocation_list_counts_only_when_the_root_has_signed_it():
     assert verify.signer(text, keyring(crls=(forged, foreign, crl(4712))), NOW_S)
 
 
+def test_a_stranger_is_whom_the_certificate_names_and_nobody_vouches_for():
+    by = verify.stranger(leaf(issuer="nobody"))
+    verify.check_signature(by, signed(ec_key("signer"), DATA), DIGEST)
+    with pytest.raises(errors.WeakKeyError):
+        verify.stranger(leaf(rsa_key(0, 1024)))
+
+
 # --- the signature ------------------------------------------------------------------------
 
 
