@@ -39,8 +39,17 @@ class EvseListener(Protocol):
     def outlet_changed(self, *, closed: bool) -> None:
         """Take what the contactor's mirror contact says, not what was commanded."""
 
+    def lock_changed(self, *, locked: bool) -> None:
+        """Take what the plug's lock says of itself, not what was commanded.
+
+        A lock without feedback is never reported: nobody waits for it then.
+        """
+
     def cable_changed(self, ampacity_a: float | None) -> None:
-        """Take the cable's rating in A; None when no cable is plugged or it is fixed."""
+        """Take the cable's rating in A; None when no cable is plugged or it is fixed.
+
+        After a start it is told before the pilot: a cable may be there without a vehicle.
+        """
 
     def temperature_read(self, temperature_c: float) -> None:
         """Take what the hottest sensor of plug, contactor and board shows, on every change."""
@@ -108,6 +117,8 @@ class EvseController(Device, Protocol):
     @abstractmethod
     async def lock(self, *, locked: bool) -> None:
         """Lock or release the plug; without a lock this does nothing.
+
+        The outcome arrives as `lock_changed`, where the lock has feedback.
 
         Raises:
             BusError: the device did not answer; the lock is as it was.

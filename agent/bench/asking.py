@@ -138,6 +138,14 @@ class Asking(ABC):
         asked = Asked("CancelReservation", {"reservationId": reservation_id})
         return await self._status(identity, asked)
 
+    async def unlock(self, identity: str, evse_id: int = 1) -> str:
+        """Ask to release a plug; return as `remote_start` does.
+
+        Raises:
+            CsmsError: see `request`.
+        """
+        return await self._status(identity, self._session(identity).clerk.unlock(evse_id))
+
     async def trigger(self, identity: str, message: str, evse_id: int | None = None) -> str:
         """Ask to be told a message now; return as `remote_start` does.
 

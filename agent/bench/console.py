@@ -45,6 +45,7 @@ list [IDENTITY] VERSION TOKENS   change the local list; -TOKEN removes, commas b
 list-version [IDENTITY]          ask for its version
 reserve [IDENTITY] EVSE TOKEN    keep an EVSE free for an hour, 0: any
 unreserve [IDENTITY] NUMBER      end a reservation
+unlock [IDENTITY] EVSE           release the plug
 trigger [IDENTITY] MESSAGE       ask to be told a message now
 limit [IDENTITY] AMPERES         limit all charging by a default profile
 get [IDENTITY] NAME              read a setting: a 1.6 key, or Component.Variable
@@ -160,6 +161,7 @@ class Console:
             "list-version": self._list_version,
             "reserve": self._reserve,
             "unreserve": self._unreserve,
+            "unlock": self._unlock,
             "trigger": self._trigger,
             "limit": self._limit,
             "get": self._get,
@@ -278,6 +280,10 @@ class Console:
     async def _unreserve(self, words: list[str]) -> str:
         identity, (number,) = self._split(words, 1)
         return await self._csms.cancel_reservation(identity, _whole(number, "number"))
+
+    async def _unlock(self, words: list[str]) -> str:
+        identity, (place,) = self._split(words, 1)
+        return await self._csms.unlock(identity, _whole(place, "EVSE"))
 
     async def _trigger(self, words: list[str]) -> str:
         identity, (message,) = self._split(words, 1)

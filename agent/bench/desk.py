@@ -267,6 +267,9 @@ class Clerk(Protocol):
     def reserve(self, wish: Wish) -> Asked:
         """Return the request that keeps an EVSE free."""
 
+    def unlock(self, evse_id: int) -> Asked:
+        """Return the request that releases the plug of an EVSE."""
+
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return the request that wants a message told now; None: of every EVSE."""
 

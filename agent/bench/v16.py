@@ -171,6 +171,10 @@ class Clerk16:
             payload["parentIdTag"] = wish.group
         return Asked("ReserveNow", payload)
 
+    def unlock(self, evse_id: int) -> Asked:
+        """Return UnlockConnector; EVSEs have one connector each."""
+        return Asked("UnlockConnector", {"connectorId": evse_id})
+
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return TriggerMessage, or ExtendedTriggerMessage for what only that one knows."""
         action = "ExtendedTriggerMessage" if message in _EXTENDED else "TriggerMessage"

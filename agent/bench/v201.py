@@ -192,6 +192,10 @@ class Clerk201:
             payload["groupIdToken"] = {"idToken": wish.group, "type": "Central"}
         return Asked("ReserveNow", payload)
 
+    def unlock(self, evse_id: int) -> Asked:
+        """Return UnlockConnector for the EVSE's first connector."""
+        return Asked("UnlockConnector", {"evseId": evse_id, "connectorId": 1})
+
     def trigger(self, message: str, evse_id: int | None) -> Asked:
         """Return TriggerMessage; a status is that of the EVSE's first connector."""
         payload: dict[str, Any] = {"requestedMessage": message}

@@ -45,6 +45,9 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
         _whole(actions[name], "--evse", "EVSE (default: 1)", 1)
     for name in ("plug", "unplug"):
         _whole(actions[name], "--connector", "connector of the EVSE (default: 1)", 1)
+    actions["unplug"].add_argument(
+        "--at-vehicle", action="store_true", help="the cable stays in the socket"
+    )
     _declare_vehicle(actions["plug"])
     actions["ready"].add_argument("ready", choices=("yes", "no"), help="whether it asks")
     _declare_token(actions["token"])
@@ -171,6 +174,9 @@ def _request(args: argparse.Namespace) -> tuple[str, dict[str, object], str]:
         case "unplug":
             params = {**at, "connector_id": args.connector}
             done = f"EVSE {evse}: connector {args.connector} is free"
+            if args.at_vehicle:
+                params["leaves_cable"] = True
+                done = f"EVSE {evse}: the vehicle has left its cable at {args.connector}"
         case "ready":
             params = {**at, "ready": args.ready == "yes"}
             wish = "asks for energy" if args.ready == "yes" else "does not ask for energy"

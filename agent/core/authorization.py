@@ -35,6 +35,7 @@ from agent.core.events import (
     LinkDown,
     MessageFailed,
     PilotChanged,
+    PlugReleased,
     PowerUp,
     RemoteTokenOffered,
     StopGranted,
@@ -164,6 +165,8 @@ def _presented(
             return _foreign(state, evse_id, id_token, transaction.group, context)
         case Authorized(id_token=waiting) if waiting.key == id_token.key:
             return Turn(state, (), (AuthorizationWithdrawn(evse_id),))
+        case Finished(owner=owner) as session if owner is not None:
+            return _claimed(state, session, evse_id, id_token, context)
         case Idle() | Finished():
             refusal = context.refusal(evse_id)
             if refusal:
@@ -171,6 +174,16 @@ def _presented(
             return _started(state, evse, event, context)
         case _:
             return Turn(state, (Note("token.ignored", "the EVSE is busy", evse_id),))
+
+
+def _claimed(
+    state: Authorization, session: Finished, evse_id: int, id_token: IdToken, context: Context
+) -> Turn[Authorization]:
+    """Give a plug that was kept locked to its owner (1.6 reference 4.2 and 4.8)."""
+    known = standing.known(state.cache, id_token, context)
+    if session.is_owner(id_token, known.info.group if known else None):
+        return Turn(state, (), (PlugReleased(evse_id),))
+    return Turn(state, (Note("token.ignored", "the plug is somebody else's", evse_id),))
 
 
 def _started(

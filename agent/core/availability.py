@@ -41,6 +41,7 @@ from agent.core.values import (
     SessionPhase,
     Value,
 )
+from hal.types import Fault, PilotState
 
 STATION = "station"
 
@@ -283,6 +284,7 @@ def statuses(
     is_closing: bool,
     conflicts: int = 0,
     held: Collection[int] = (),
+    stuck: Collection[int] = (),
 ) -> Iterator[ConnectorStatus]:
     """Yield the present status of the station and of every connector.
 
@@ -291,6 +293,7 @@ def statuses(
         is_closing: a reset pends; what is free is not available any more.
         conflicts: tokens of the local list that the CSMS refuses.
         held: EVSEs that are kept free for somebody; one that has come is seen to be there.
+        stuck: EVSEs whose lock did not open when it should.
     """
     storage_fault = None if storage_ok else "InternalError"
     info = "" if storage_ok else "storage cannot write"
@@ -306,7 +309,7 @@ def statuses(
         warning=LIST_CONFLICT if conflict else None,
     )
     for evse_id, evse in evses.items():
-        blocking, warning = evse.inputs.blocking, evse.inputs.warning
+        blocking = evse.inputs.blocking
         fault = blocking.fault.value if blocking else storage_fault
         for connector_id in range(1, evse.spec.connectors + 1):
             is_used = connector_id == evse.inputs.connector_id
@@ -320,14 +323,27 @@ def statuses(
                 phase=current,
                 is_operative=is_busy or (is_open and not is_closing),
                 fault=fault,
-                warning=warning.fault.value if warning else None,
+                warning=_warning(evse, is_stuck=is_used and evse_id in stuck),
                 info=(blocking.info if blocking else info or _pause(evse, current))[:50],
                 is_reserved=evse_id in held and isinstance(evse.session, Idle),
             )
 
 
+def _warning(evse: Evse, *, is_stuck: bool) -> str | None:
+    """Return what is wrong and prevents nothing."""
+    if is_stuck:
+        return Fault.CONNECTOR_LOCK_FAILURE.value
+    warning = evse.inputs.warning
+    return warning.fault.value if warning else None
+
+
 def _pause(evse: Evse, current: SessionPhase) -> str:
-    """Return which limit pauses, empty when none does."""
+    """Return why energy is paused, empty when it is not or nobody need know.
+
+    The words for a vehicle that left are those of the certification (1.6 3.3).
+    """
+    if isinstance(evse.session, Active) and evse.inputs.pilot is PilotState.A:
+        return "EV side disconnected" if current is SessionPhase.SUSPENDED_EV else ""
     origin = why_paused(evse) if current is SessionPhase.SUSPENDED_EVSE else ""
     return f"paused by limit: {origin}" if origin else ""
 

@@ -29,7 +29,7 @@ from agent.core.session import durable
 from agent.core.smart_charging.profile import Book, Installed
 from agent.core.smart_charging.state import SmartCharging
 from agent.core.standing import CacheEntry
-from agent.core.states import DurableSession, Evse, Idle, Reservation
+from agent.core.states import DurableSession, Evse, Idle, OpenSession, Reservation
 from agent.core.station import Station
 from agent.core.timebase import EARLIEST_WALL_S, Past, Timebase
 from agent.core.trust import Certificate
@@ -271,7 +271,7 @@ def restored(
     lost = {
         int(key): item
         for key, item in sessions.items()
-        if key.isdecimal() and int(key) not in evses
+        if isinstance(item, OpenSession) and key.isdecimal() and int(key) not in evses
     }
     boot, kept = boot_row(stored), slice_of("availability").get("state", AvailabilityRow())
     queued, update = tuple(entries), slice_of("firmware").get("state", FirmwareRow())

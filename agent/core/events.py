@@ -93,6 +93,13 @@ class OutletChanged(Value, frozen=True):
     closed: bool
 
 
+class LockChanged(Value, frozen=True):
+    """What the plug's lock says of itself; a lock without feedback says nothing."""
+
+    evse_id: int
+    locked: bool
+
+
 class CableChanged(Value, frozen=True):
     """The plugged cable's rating in A, None without one or with a fixed cable."""
 
@@ -371,6 +378,19 @@ class ResetRequested(Value, frozen=True):
     origin: Origin = Origin.CSMS
 
 
+class UnlockRequested(Value, frozen=True):
+    """Release the plug of a connector (1.6 UnlockConnector, 2.0.1 F05).
+
+    Attributes:
+        stops: a running transaction ends for it (1.6); otherwise it keeps the plug (2.0.1).
+    """
+
+    request_id: int
+    evse_id: int
+    connector_id: int
+    stops: bool
+
+
 class SettingsReadRequested(Value, frozen=True):
     """Read settings by canonical name; an empty tuple means all readable ones."""
 
@@ -640,6 +660,7 @@ Request = (
     | SettingsWriteRequested
     | AvailabilityRequested
     | TriggerRequested
+    | UnlockRequested
     | ReservationRequested
     | ReservationCancelRequested
     | CacheClearRequested
@@ -794,6 +815,12 @@ class AuthorizationWithdrawn(Value, frozen=True):
     evse_id: int
 
 
+class PlugReleased(Value, frozen=True):
+    """Nothing keeps the plug of this EVSE locked any more, or the wait for its lock is over."""
+
+    evse_id: int
+
+
 class TokenRejected(Value, frozen=True):
     """The CSMS refuses the token of a running transaction."""
 
@@ -922,6 +949,7 @@ Raised = (
     | SampleTaken
     | StopGranted
     | AuthorizationWithdrawn
+    | PlugReleased
     | TokenRejected
     | Registered
     | TransactionOpened
@@ -951,6 +979,7 @@ Event = (
     | GridInputChanged
     | PilotChanged
     | OutletChanged
+    | LockChanged
     | CableChanged
     | TemperatureRead
     | MeterRead

@@ -8,6 +8,7 @@ from agent.core.events import (
     EvseDetected,
     FaultCleared,
     FaultRaised,
+    LockChanged,
     MeterFailed,
     MeterRead,
     OutletChanged,
@@ -38,6 +39,8 @@ def step(inputs: Inputs, event: Event, now: Stamp) -> Inputs:
             if closed is inputs.is_closed:
                 return inputs
             return replace(inputs, is_closed=closed, outlet_at=now)
+        case LockChanged(locked=locked):
+            return inputs if locked is inputs.is_locked else replace(inputs, is_locked=locked)
         case CableChanged(ampacity_a=ampacity_a):
             return (
                 inputs if ampacity_a == inputs.cable_a else replace(inputs, cable_a=ampacity_a)

@@ -17,6 +17,7 @@ from agent.core.effects import TransactionUpdated
 from agent.core.events import (
     AuthorizationWithdrawn,
     Event,
+    PlugReleased,
     PowerUp,
     SampleTaken,
     StopGranted,
@@ -39,6 +40,7 @@ from agent.core.states import (
     Evse,
     Finished,
     Idle,
+    OpenSession,
     Resuming,
     Session,
     Transaction,
@@ -58,6 +60,9 @@ from hal.types import Fault, PilotState
 ENDING_WAIT_S = 10.0
 """A vehicle opens S2 within 3 s, a contactor breaks load after 6 s at the latest (IEC
 61851-1), and the meter is read each second."""
+
+RELEASE_WAIT_S = 6.0
+"""How much longer the end is kept back for the word that the plug was released."""
 
 BOOT_WAIT_S = 30.0
 """How long drivers may take to find their devices after a start."""
@@ -108,7 +113,11 @@ def step(evse: Evse, event: Event, context: Context) -> Turn[Session]:
             return _active(evse, session, event, context)
         case Ending() as session:
             if isinstance(event, PowerUp):
-                session = replace(session, since=context.now, offline=True)
+                session = replace(
+                    session, since=context.now, offline=True, awaits_release=False
+                )
+            if isinstance(event, PlugReleased) and event.evse_id == evse.spec.evse_id:
+                session = replace(session, awaits_release=False, keeps_plug=False)
             return _ending(evse, session, context)
         case session:
             if isinstance(event, PowerUp):
@@ -121,12 +130,14 @@ def durable(session: Session) -> DurableSession | None:
     match session:
         case Active() | Ending() | Resuming():
             return session
+        case Finished(owner=owner) if owner is not None:
+            return session
         case _:
             return None
 
 
 def abandoned(
-    evse: Evse, session: DurableSession, cause: BootReason, context: Context
+    evse: Evse, session: OpenSession, cause: BootReason, context: Context
 ) -> Turn[None]:
     """End a transaction whose EVSE the board no longer has.
 
@@ -156,9 +167,12 @@ def _free(evse: Evse, event: Event, context: Context) -> Turn[Session]:
             profile=event.profile,
         )
         return _authorized(evse, session, event, context)
-    if isinstance(evse.session, Finished) and evse.inputs.plugged_at is None:
+    if not isinstance(evse.session, Finished):
+        return Turn(evse.session)
+    if evse.inputs.pilot is not None and not evse.inputs.has_plug:
         return Turn(Idle())
-    return Turn(evse.session)
+    is_mine = isinstance(event, PlugReleased) and event.evse_id == evse.spec.evse_id
+    return Turn(Finished() if is_mine and evse.session.owner else evse.session)
 
 
 def _authorized(
@@ -176,7 +190,8 @@ def _authorized(
     if not inputs.is_plugged:
         return Turn(session)
     reading = inputs.fresh_reading(context.now)
-    if reading is None or context.refusal(evse_id):
+    is_loose = inputs.has_lock and inputs.is_locked is False
+    if reading is None or is_loose or context.refusal(evse_id):
         return Turn(session if session.was_plugged else replace(session, was_plugged=True))
     transaction, record = records.started(evse, session, reading, context)
     opened = TransactionOpened(evse_id, record.reservation_id, session.profile)
@@ -194,7 +209,7 @@ def _active(evse: Evse, session: Active, event: Event, context: Context) -> Turn
         evse, transaction, context
     )
     if stop is not None:
-        return _ending(evse, _decided(transaction, stop, context), context)
+        return _ending(evse, _decided(evse, transaction, stop, context), context)
     told: tuple[TransactionUpdated, ...] = ()
     if isinstance(event, SampleTaken) and event.evse_id == evse.spec.evse_id:
         transaction, told = _sampled(evse, transaction, event, context)
@@ -252,6 +267,8 @@ def _charging_state(evse: Evse, transaction: Transaction, context: Context) -> C
     A pilot in error counts as the EVSE's pause (1.6 reference 3.1, SuspendedEVSE).
     """
     inputs = evse.inputs
+    if inputs.pilot is PilotState.A:
+        return ChargingState.SUSPENDED_EV  # it left, and may come back
     if not inputs.is_plugged or offered_a(evse, storage_ok=context.storage_ok) == 0.0:
         return ChargingState.SUSPENDED_EVSE
     if inputs.is_ready:
@@ -287,7 +304,7 @@ def _requested(
 
 def _forced(evse: Evse, transaction: Transaction, context: Context) -> StopGranted | None:
     """Return why the transaction cannot go on: its vehicle is gone, or a fault stays."""
-    if evse.inputs.pilot is PilotState.A or _is_other(evse, transaction):
+    if _has_left(evse, context.settings) or _is_other(evse, transaction):
         why = Trigger.EV_COMMUNICATION_LOST
         return StopGranted(transaction.evse_id, StopReason.EV_DISCONNECTED, why)
     for item in evse.inputs.faults:
@@ -296,6 +313,32 @@ def _forced(evse: Evse, transaction: Transaction, context: Context) -> StopGrant
             reason = _FAULT_REASONS.get(item.fault, StopReason.OTHER)
             return StopGranted(transaction.evse_id, reason, Trigger.ABNORMAL_CONDITION)
     return None
+
+
+def _has_left(evse: Evse, settings: Settings) -> bool:
+    """Tell whether the vehicle is gone for good (1.6 reference 4.8).
+
+    One that was unplugged at its own side may be waited for: its cable is still here.
+    """
+    inputs = evse.inputs
+    if inputs.pilot is not PilotState.A:
+        return False
+    is_tethered = inputs.capabilities is not None and inputs.capabilities.is_tethered
+    stays = is_tethered or inputs.cable_a is not None
+    return not stays or settings.flag(variables.STOP_ON_EV_DISCONNECT)
+
+
+def _keeps_plug(evse: Evse, reason: StopReason, settings: Settings) -> bool:
+    """Tell whether the plug stays locked for its owner (1.6 reference 4.2 and 4.8)."""
+    if not evse.inputs.has_lock:
+        return False
+    match reason:
+        case StopReason.EV_DISCONNECTED:
+            return not settings.flag(variables.UNLOCK_ON_EV_DISCONNECT)
+        case StopReason.DE_AUTHORIZED:
+            return not settings.flag(variables.UNLOCK_ON_DEAUTHORIZED)
+        case _:
+            return False
 
 
 def _is_other(evse: Evse, transaction: Transaction) -> bool:
@@ -317,7 +360,9 @@ def _fault_end_s(item: ActiveFault, settings: Settings) -> float | None:
 # --- ending ---
 
 
-def _decided(transaction: Transaction, stop: StopGranted, context: Context) -> Ending:
+def _decided(
+    evse: Evse, transaction: Transaction, stop: StopGranted, context: Context
+) -> Ending:
     return Ending(
         transaction=records.clocked(transaction, transaction.charging_state, context.now),
         reason=stop.reason,
@@ -326,22 +371,34 @@ def _decided(transaction: Transaction, stop: StopGranted, context: Context) -> E
         since=context.now,
         id_token=stop.id_token,
         offline=not context.is_online,
+        keeps_plug=_keeps_plug(evse, stop.reason, context.settings),
+        awaits_release=stop.reason is StopReason.UNLOCK_COMMAND,
     )
 
 
 def _settled_by_s(evse: Evse, session: Ending) -> float:
     wait = ENDING_WAIT_S if evse.inputs.is_closed is not None else BOOT_WAIT_S
+    wait += RELEASE_WAIT_S if session.awaits_release else 0.0
     return session.since.monotonic_s + wait
 
 
 def _ending(evse: Evse, session: Ending, context: Context) -> Turn[Session]:
-    if not _is_settled(evse) and context.now.monotonic_s < _settled_by_s(evse, session):
+    is_settled = _is_settled(evse) and not session.awaits_release
+    if not is_settled and context.now.monotonic_s < _settled_by_s(evse, session):
         return Turn(session)
     other = _is_other(evse, session.transaction)
     stays = evse.inputs.plugged_at is not None and not other
     record = records.ended(evse, session, context.settings, stays=stays)
-    following = Finished() if stays else Idle()
+    is_left = stays or (evse.inputs.cable_a is not None and not other)
+    following = _finished(session) if is_left else Idle()
     return Turn(following, (record,), (TransactionClosed(evse.spec.evse_id),))
+
+
+def _finished(session: Ending) -> Finished:
+    transaction = session.transaction
+    return (
+        Finished(transaction.id_token, transaction.group) if session.keeps_plug else Finished()
+    )
 
 
 def _is_settled(evse: Evse) -> bool:

@@ -8,8 +8,9 @@ The session of an EVSE is in exactly one of these states; each carries what only
      ▲                                                                              │
      └──────────────────────────────unplugged───────────────────────────────────────┘
 
-`Active`, `Ending` and `Resuming` hold a transaction and are durable; the others are
-re-established from the hardware's reports after a restart.
+`Active`, `Ending` and `Resuming` hold a transaction and are durable, and so is a `Finished`
+that keeps somebody's plug; the others are re-established from the hardware's reports after a
+restart.
 """
 
 from agent.core.smart_charging.profile import Profile
@@ -59,6 +60,7 @@ class Inputs(Value, frozen=True):
         plugged_at: when the present vehicle was connected, None without one.
         is_closed: mirror contact; None until the controller has spoken.
         outlet_at: when `is_closed` last changed.
+        is_locked: the lock's feedback; None until it has spoken, or without feedback.
         cable_a: rating of the plugged cable, None without one or with a fixed cable.
         reading: the last plausible reading, held while the meter fails.
         is_meter_failing: the latest poll brought no plausible reading.
@@ -71,6 +73,7 @@ class Inputs(Value, frozen=True):
     plugged_at: Stamp | None = None
     is_closed: bool | None = None
     outlet_at: Stamp | None = None
+    is_locked: bool | None = None
     cable_a: float | None = None
     reading: MeterReading | None = None
     reading_at: Stamp | None = None
@@ -83,6 +86,16 @@ class Inputs(Value, frozen=True):
     def is_plugged(self) -> bool:
         """Whether a vehicle is connected."""
         return self.pilot in PLUGGED_STATES
+
+    @property
+    def has_plug(self) -> bool:
+        """Whether a plug is in the socket: a vehicle's, or of a cable that one has left."""
+        return self.plugged_at is not None or self.cable_a is not None
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether there is a lock that can hold and release the plug."""
+        return self.capabilities is not None and self.capabilities.has_lock
 
     @property
     def is_ready(self) -> bool:
@@ -200,6 +213,8 @@ class Ending(Value, frozen=True, tag="ending"):
         since: when waiting began, in this boot.
         id_token: who stopped it, None when nobody presented a token.
         offline: it was decided without a usable link.
+        keeps_plug: the plug stays locked afterwards, until the driver comes back.
+        awaits_release: the CSMS wants to hear first whether the plug was released.
     """
 
     transaction: Transaction
@@ -209,6 +224,8 @@ class Ending(Value, frozen=True, tag="ending"):
     since: Stamp
     id_token: IdToken | None = None
     offline: bool = False
+    keeps_plug: bool = False
+    awaits_release: bool = False
 
 
 class Resuming(Value, frozen=True, tag="resuming"):
@@ -220,11 +237,25 @@ class Resuming(Value, frozen=True, tag="resuming"):
 
 
 class Finished(Value, frozen=True, tag="finished"):
-    """The transaction is over and its vehicle still connected."""
+    """The transaction is over and its plug still there.
+
+    Attributes:
+        owner: whose plug stays locked until its token, or another of its group, is
+            presented; None: nobody's.
+    """
+
+    owner: IdToken | None = None
+    group: str | None = None
+
+    def is_owner(self, id_token: IdToken, group: str | None) -> bool:
+        """Tell whether a token may have the plug that is kept locked."""
+        is_same = self.owner is not None and id_token.key == self.owner.key
+        return is_same or (group is not None and group == self.group)
 
 
 Session = Idle | Authorized | Active | Ending | Resuming | Finished
-DurableSession = Active | Ending | Resuming
+OpenSession = Active | Ending | Resuming
+DurableSession = OpenSession | Finished
 
 
 class Habit(Value, frozen=True):

@@ -24,6 +24,7 @@ from agent.core import (
     firmware,
     inputs,
     local_list,
+    locks,
     metering,
     outbox,
     provisioning,
@@ -69,6 +70,7 @@ from agent.core.events import (
     TriggerRequested,
 )
 from agent.core.local_list import LocalList
+from agent.core.locks import Locks
 from agent.core.metering import Metering
 from agent.core.orders import FirmwareReported, LogReported
 from agent.core.outbox import Outbox
@@ -77,7 +79,7 @@ from agent.core.reservation import Reservations
 from agent.core.security import Security
 from agent.core.smart_charging import block as smart_charging
 from agent.core.smart_charging.state import SmartCharging
-from agent.core.states import DurableSession, Evse
+from agent.core.states import Evse, OpenSession
 from agent.core.supply import Division, Rules
 from agent.core.targets import Targets, evse_target
 from agent.core.timebase import Timebase
@@ -136,6 +138,7 @@ class Station(Value, frozen=True):
     local_list: LocalList = LocalList()
     availability: Availability = Availability()
     reservations: Reservations = Reservations()
+    locks: Locks = Locks()
     metering: Metering = Metering()
     smart_charging: SmartCharging = SmartCharging()
     outbox: Outbox = Outbox()
@@ -146,7 +149,7 @@ class Station(Value, frozen=True):
     certificates: Certificates = Certificates()
     outside: Outside = Outside()
     division: Division = Division()
-    lost: Mapping[int, DurableSession] = {}
+    lost: Mapping[int, OpenSession] = {}
     tolerated: Mapping[str, int] = {}
     storage_ok: bool = True
 
@@ -201,6 +204,7 @@ class Station(Value, frozen=True):
                 is_closing=self.is_closing,
                 conflicts=len(self.local_list.conflicts),
                 held=self.held if self.reservations.items else (),
+                stuck=self.locks.stuck,
             )
         )
 
@@ -209,7 +213,11 @@ def targets(station: Station) -> Targets:
     """Return what hardware and link should be doing."""
     return Targets(
         evses={
-            evse_id: evse_target(evse, storage_ok=station.storage_ok)
+            evse_id: evse_target(
+                evse,
+                storage_ok=station.storage_ok,
+                is_releasing=evse_id in station.locks.releases,
+            )
             for evse_id, evse in station.evses.items()
         },
         dial=connection.dial(station.connection),
@@ -231,6 +239,7 @@ def deadline(station: Station) -> float | None:
         station.smart_charging.wake_s,
         firmware.deadline_s(station.firmware),
         diagnostics.deadline_s(station.diagnostics),
+        locks.deadline_s(station.locks),
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
     return min((instant for instant in instants if instant is not None), default=None)
@@ -393,6 +402,7 @@ def _routed(
     authorized = taken(authorization.step(station.authorization, event, context))
     listed = taken(local_list.step(station.local_list, event, context))
     available = taken(availability.step(station.availability, event, context))
+    locked = taken(locks.step(station.locks, event, context))
     reserved = taken(reservation.step(station.reservations, event, context))
     metered = taken(metering.step(station.metering, event, context))
     outside = taken(bounds.step(station.outside, event, context))
@@ -413,6 +423,7 @@ def _routed(
         local_list=listed,
         availability=available,
         reservations=reserved,
+        locks=locked,
         metering=metered,
         security=secured,
         certificates=trusted,

@@ -8,7 +8,7 @@ applies it before the disk is written, so that lowering never waits and raising 
 from collections.abc import Mapping
 
 from agent.core.setpoint import offered_a
-from agent.core.states import Active, Ending, Evse, Resuming
+from agent.core.states import Active, Authorized, Ending, Evse, Finished, Resuming
 from agent.core.values import Value
 
 
@@ -67,13 +67,18 @@ class Targets(Value, frozen=True):
 NOTHING = EvseTarget()
 
 
-def evse_target(evse: Evse, *, storage_ok: bool) -> EvseTarget:
+def evse_target(evse: Evse, *, storage_ok: bool, is_releasing: bool = False) -> EvseTarget:
     """Return what this EVSE should be doing.
 
     The contactor closes only for a vehicle that asks (C or D), within a transaction on
-    durable record, without a fault (contract, promise 3). The plug is held as long as the
-    transaction is open, and after its end until the contactor is known to be open.
+    durable record, without a fault (contract, promise 3). The plug is held before a
+    transaction begins and as long as it is open, after its end until the contactor is known
+    to be open, and beyond that while it is kept for its owner.
+
+    Args:
+        is_releasing: the CSMS wants the plug released, as soon as the contactor is open.
     """
+    is_open = evse.inputs.is_closed is False
     offer = offered_a(evse, storage_ok=storage_ok)
     at_once = evse.inputs.blocking is not None or not evse.inputs.is_plugged
     match evse.session:
@@ -84,8 +89,15 @@ def evse_target(evse: Evse, *, storage_ok: bool) -> EvseTarget:
                 lock=True,
                 at_once=at_once,
             )
-        case Ending():
-            return EvseTarget(lock=evse.inputs.is_closed is not False, at_once=at_once)
+        case Ending(keeps_plug=keeps):
+            is_held = not is_open or (keeps and not is_releasing)
+            return EvseTarget(lock=is_held, at_once=at_once)
+        case Authorized():
+            is_held = evse.inputs.is_plugged and evse.inputs.has_lock and not is_releasing
+            return EvseTarget(lock=is_held, at_once=at_once)
+        case Finished(owner=owner):
+            is_held = owner is not None and not is_releasing
+            return EvseTarget(lock=is_held, at_once=at_once)
         case Resuming():
             return EvseTarget(lock=True, at_once=at_once)
         case _:

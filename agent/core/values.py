@@ -104,11 +104,12 @@ class Trigger(enum.Enum):
     RESET_COMMAND = "ResetCommand"
     STOP_AUTHORIZED = "StopAuthorized"
     TRIGGER = "Trigger"
+    UNLOCK_COMMAND = "UnlockCommand"
     ABNORMAL_CONDITION = "AbnormalCondition"
 
 
 class StopReason(enum.Enum):
-    """What initiated the end of a transaction (2.0.1 ReasonEnumType plus 1.6's SoftReset)."""
+    """What initiated the end of a transaction (2.0.1 ReasonEnumType, and two of 1.6)."""
 
     DE_AUTHORIZED = "DeAuthorized"
     EMERGENCY_STOP = "EmergencyStop"
@@ -123,6 +124,7 @@ class StopReason(enum.Enum):
     REBOOT = "Reboot"
     REMOTE = "Remote"
     SOFT_RESET = "SoftReset"
+    UNLOCK_COMMAND = "UnlockCommand"
 
 
 class ReadingContext(enum.Enum):

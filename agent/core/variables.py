@@ -394,9 +394,22 @@ STOP_ON_EV_DISCONNECT = _flag(
     "TxCtrlr",
     "StopTxOnEVSideDisconnect",
     True,
-    "Unplugging the vehicle ends the transaction.",
+    "Unplugging the vehicle ends the transaction; otherwise it waits for its return.",
     key="StopTransactionOnEVSideDisconnect",
-    access=Access.READ_ONLY,
+)
+UNLOCK_ON_EV_DISCONNECT = _flag(
+    "OCPPCommCtrlr",
+    "UnlockOnEVSideDisconnect",
+    True,
+    "Unplugging the vehicle releases the plug in the socket; otherwise its driver does.",
+    key="UnlockConnectorOnEVSideDisconnect",
+)
+UNLOCK_ON_DEAUTHORIZED = _flag(
+    "TxCtrlr",
+    "UnlockOnDeAuthorized",
+    False,
+    "A transaction that the CSMS refuses releases the plug; otherwise its driver does.",
+    key="UnlockOnDeAuthorized",
 )
 STOP_ON_INVALID_ID = _flag(
     "TxCtrlr",

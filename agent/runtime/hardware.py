@@ -23,6 +23,7 @@ from agent.core.events import (
     EvseDetected,
     FaultCleared,
     FaultRaised,
+    LockChanged,
     MeterFailed,
     MeterRead,
     OutletChanged,
@@ -57,6 +58,9 @@ RETRY_S: Final = 0.5
 SOFT_STOP_S: Final = 6.0
 """A vehicle that still draws this long after the end of the offer is cut off (IEC 61851-1)."""
 
+LOCK_S: Final = 3.0
+"""A lock that does not show locked this long after its command does not hold the plug."""
+
 WELD_S: Final = 1.0
 """A mirror contact that shows closed this long after opening is welded (hardware 1.3)."""
 
@@ -75,7 +79,8 @@ class Reporter(EvseListener):
     """Turns one EVSE's reports into events.
 
     Attributes:
-        pilot, is_closed: the controller's latest word, None while it is not to be trusted.
+        pilot, is_closed, is_locked: the controller's latest word, None while it is not to be
+            trusted; a lock without feedback never says any.
         is_anew: the controller has just spoken for the first time, or again: it is in its
             safe state, whatever it was told before.
         changed: set whenever one of them may have changed.
@@ -87,6 +92,7 @@ class Reporter(EvseListener):
         self._evse_id, self._post = evse_id, post
         self.pilot: PilotState | None = None
         self.is_closed: bool | None = None
+        self.is_locked: bool | None = None
         self.is_anew = False
         self.latched: set[Fault] = set()
         self.changed = asyncio.Event()
@@ -103,6 +109,11 @@ class Reporter(EvseListener):
         self.is_closed = closed
         self.changed.set()
         self._post(OutletChanged(self._evse_id, closed))
+
+    def lock_changed(self, *, locked: bool) -> None:
+        self.is_locked = locked
+        self.changed.set()
+        self._post(LockChanged(self._evse_id, locked))
 
     def cable_changed(self, ampacity_a: float | None) -> None:
         self._post(CableChanged(self._evse_id, ampacity_a))
@@ -146,7 +157,7 @@ class Reporter(EvseListener):
 
     def _told(self, fault: Fault, info: str) -> None:
         if fault is Fault.COMMUNICATION_FAULT:
-            self.pilot = self.is_closed = None
+            self.pilot = self.is_closed = self.is_locked = None
             self.changed.set()
         self._post(FaultRaised(self._evse_id, fault, info))
 
@@ -271,7 +282,7 @@ class EvseRunner:
     def _is_at_rest(self) -> bool:
         """Whether there is nothing to keep up: the state in which hardware falls by itself."""
         target = self._target
-        wanted = target.energize or target.offer_a or target.lock
+        wanted = target.energize or target.offer_a or target.lock or self.reporter.is_locked
         return not (wanted or self._offer_a or self._is_energized or self.reporter.is_closed)
 
     async def _approached(self, target: EvseTarget) -> None:
@@ -284,7 +295,8 @@ class EvseRunner:
             await part(target)
             if self._target is not target:
                 return
-        if not target.lock and self._is_locked is not False and not self.reporter.is_closed:
+        is_held = self._is_locked is not False or self.reporter.is_locked
+        if not target.lock and is_held and not self.reporter.is_closed:
             await self._controller.lock(locked=False)
             self._is_locked = False
 
@@ -325,9 +337,22 @@ class EvseRunner:
         return self._target is target
 
     async def _held(self, target: EvseTarget) -> None:
-        if target.lock and not self._is_locked:
-            await self._controller.lock(locked=True)
-            self._is_locked = True
+        """Hold the plug; one that its lock cannot hold is a fault until it is gone or held."""
+        fault = Fault.CONNECTOR_LOCK_FAILURE
+        if self.reporter.is_locked or self.reporter.pilot is PilotState.A:
+            self.reporter.recovered(fault)
+        if not target.lock or (self._is_locked and self.reporter.is_locked is not False):
+            return
+        await self._controller.lock(locked=True)
+        self._is_locked = True
+        if self.reporter.is_locked is None:
+            return
+        until_s = asyncio.get_running_loop().time() + LOCK_S
+        await self._until(
+            lambda: bool(self.reporter.is_locked) or self._target is not target, until_s
+        )
+        if not self.reporter.is_locked and self._target is target:
+            self.reporter.failed(fault, "the lock does not hold the plug")
 
     async def _raised(self, target: EvseTarget) -> None:
         """Offer more, or the same again before it runs out."""

@@ -34,6 +34,9 @@ from hal.types import (
 CONTACTOR_S = 0.05
 """Time a contactor takes to move, its mirror contact with it (IEC 61851-1: within 0.1 s)."""
 
+USUAL_CABLE_A = 32.0
+"""Rating of a cable that a vehicle leaves behind, if it did not say another."""
+
 MAX_DRAW_A = 100.0
 """The most that a disobedient vehicle can be made to draw, A per phase."""
 
@@ -93,11 +96,12 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         self._listener: EvseListener | None = None
         self._roles = 0
         self._vehicle: Vehicle | None = None
+        self._left_a: float | None = None  # rating of a cable that a vehicle has left
         self._connector_id = 1
         self._s2_closed = False
         self._offer_ma = 0
         self._outlet_closed = False
-        self._locked = False
+        self._locked = self._is_jammed = False
         self._forced_ma: int | None = None
         self._temperature_c: float | None = None
         self._faults: dict[Fault, str] = {}
@@ -167,8 +171,10 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
             BusError: the controller has been made silent by `Fault.COMMUNICATION_FAULT`.
         """
         self._require_answer()
-        if self._capabilities.has_lock and Fault.CONNECTOR_LOCK_FAILURE not in self._faults:
+        is_stuck = self._is_jammed or Fault.CONNECTOR_LOCK_FAILURE in self._faults
+        if self._capabilities.has_lock and not is_stuck and locked is not self._locked:
             self._locked = locked
+            self._report_lock()
 
     def make_safe(self) -> None:
         """Withdraw the offer and open the contactor, as when an offer expires."""
@@ -190,20 +196,34 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
             raise SimRefused(
                 f"a vehicle is plugged into connector {self._connector_id} already"
             )
-        self._vehicle, self._connector_id = vehicle or Vehicle(), connector_id
+        if self._left_a is not None and connector_id != self._connector_id:
+            raise SimRefused(f"a cable is plugged into connector {self._connector_id} already")
+        vehicle = vehicle or Vehicle()
+        if self._left_a is not None:  # it takes the cable that is there
+            vehicle = structs.replace(vehicle, ampacity_a=self._left_a)
+        self._vehicle, self._connector_id, self._left_a = vehicle, connector_id, None
         self._forced_ma = None
         self._report_cable()
         self._consider()
 
-    def unplug(self, connector_id: int = 1) -> None:
+    def unplug(self, connector_id: int = 1, *, leaves_cable: bool = False) -> None:
         """Take the vehicle away, under load if it must be.
+
+        Args:
+            leaves_cable: unplug at the vehicle; the cable stays in the socket.
 
         Raises:
             SimRefused: no such connector, or nothing is plugged into it.
         """
         self._require_connector(connector_id)
-        if self._vehicle is None or self._connector_id != connector_id:
+        is_here = self._connector_id == connector_id
+        if not is_here or (self._vehicle is None and self._left_a is None):
             raise SimRefused(f"nothing is plugged into connector {connector_id}")
+        is_detached = leaves_cable and not self._capabilities.is_tethered
+        rating_a = (
+            self._vehicle.ampacity_a if self._vehicle else self._left_a
+        ) or USUAL_CABLE_A
+        self._left_a = rating_a if is_detached else None
         self._vehicle = None
         self._report_cable()
         self._consider()
@@ -260,8 +280,9 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         Args:
             point: `voltage_l1` to `voltage_l3` in V (0 to 500), `frequency` in Hz (0 to 100),
                 `energy_import` in Wh (0 to 1e12; an exchanged meter), `temperature` in °C
-                (-50 to 150) of the hottest sensor, or `draw` in A per phase (0 to 100): a
-                vehicle that draws this whatever it is offered.
+                (-50 to 150) of the hottest sensor, `lock_jam` 0 or 1: whether the lock stays
+                as it is whatever it is told, or `draw` in A per phase (0 to 100): a vehicle
+                that draws this whatever it is offered.
             value: None only for `draw`: back to obeying the offer.
 
         Raises:
@@ -269,6 +290,9 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         """
         if point == "temperature":
             self._heat(value)
+            return
+        if point == "lock_jam":
+            self._jam(value)
             return
         if point != "draw":
             self._register.set(point, value, _now_us())
@@ -289,6 +313,11 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
             raise SimRefused(f"temperature = {value}: {low:g} to {high:g} °C can be set")
         self._temperature_c = value
         self._report_temperature()
+
+    def _jam(self, value: float | None) -> None:
+        if value not in (0.0, 1.0):
+            raise SimRefused(f"lock_jam = {value}: 0 and 1 can be set")
+        self._is_jammed = value == 1.0
 
     # What the bench and the simulator process look at
 
@@ -430,9 +459,10 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
     # Reports
 
     def _report_levels(self) -> None:
+        self._report_cable()
+        self._report_lock()
         self._report_pilot()
         self._report_outlet()
-        self._report_cable()
         self._report_temperature()
 
     def _report_faults(self) -> None:
@@ -467,8 +497,13 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
 
     def _report_cable(self) -> None:
         if self._listener is not None and not self._is_silent:
-            cable = None if self._capabilities.is_tethered else self._vehicle
-            self._listener.cable_changed(cable.ampacity_a if cable else None)
+            cable_a = self._vehicle.ampacity_a if self._vehicle else self._left_a
+            self._listener.cable_changed(None if self._capabilities.is_tethered else cable_a)
+
+    def _report_lock(self) -> None:
+        if self._listener is None or self._is_silent or not self._capabilities.has_lock:
+            return
+        self._listener.lock_changed(locked=self._locked)
 
     def _report_temperature(self) -> None:
         if self._listener is None or self._is_silent or self._temperature_c is None:

@@ -357,6 +357,8 @@ class RemoteController(EvseController):
                 listener.pilot_changed(report.pilot, report.connector_id)
             case wire.Outlet():
                 listener.outlet_changed(closed=report.closed)
+            case wire.Locked():
+                listener.lock_changed(locked=report.locked)
             case wire.Cable():
                 listener.cable_changed(report.ampacity_a)
             case wire.Temperature():

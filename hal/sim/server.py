@@ -192,7 +192,8 @@ class SimulatorServer:
             case wire.Plug():
                 self._unit(params.evse_id).evse.plug(params.connector_id, params.vehicle)
             case wire.Unplug():
-                self._unit(params.evse_id).evse.unplug(params.connector_id)
+                evse = self._unit(params.evse_id).evse
+                evse.unplug(params.connector_id, leaves_cable=params.leaves_cable)
             case wire.Ready():
                 self._unit(params.evse_id).evse.set_ready(params.ready)
             case wire.Token():

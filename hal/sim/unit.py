@@ -151,6 +151,10 @@ class Unit(EvseListener):
         if self.on_switched is not None:
             self.on_switched()
 
+    def lock_changed(self, *, locked: bool) -> None:
+        """Pass it on."""
+        self._level(wire.Locked(locked))
+
     def cable_changed(self, ampacity_a: float | None) -> None:
         """Pass it on."""
         self._level(wire.Cable(ampacity_a))

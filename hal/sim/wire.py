@@ -93,9 +93,14 @@ class Plug(OfEvse, frozen=True):
 
 
 class Unplug(OfEvse, frozen=True):
-    """Parameters of `sim.unplug`."""
+    """Parameters of `sim.unplug`.
+
+    Attributes:
+        leaves_cable: unplug at the vehicle; the cable stays in the socket.
+    """
 
     connector_id: ConnectorId = 1
+    leaves_cable: bool = False
 
 
 class Ready(OfEvse, frozen=True):
@@ -210,6 +215,12 @@ class Outlet(Value, frozen=True, tag="outlet", tag_field="kind"):
     closed: bool
 
 
+class Locked(Value, frozen=True, tag="lock", tag_field="kind"):
+    """What the plug's lock says of itself."""
+
+    locked: bool
+
+
 class Cable(Value, frozen=True, tag="cable", tag_field="kind"):
     """The cable's rating in A, or None."""
 
@@ -246,7 +257,9 @@ class Presented(Value, frozen=True, tag="token", tag_field="kind"):
     id_token: IdToken
 
 
-Report: TypeAlias = Pilot | Outlet | Cable | Temperature | Input | Faults | Detected | Presented
+Report: TypeAlias = (
+    Pilot | Outlet | Locked | Cable | Temperature | Input | Faults | Detected | Presented
+)
 
 
 class Reported(Value, frozen=True):

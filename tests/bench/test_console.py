@@ -50,6 +50,7 @@ YES = {"status": "Accepted"}
         ("list-version", "GetLocalListVersion", {"listVersion": 7}, "7"),
         ("reserve 1 04AA", "ReserveNow", YES, "Accepted, number 1"),
         ("unreserve 1", "CancelReservation", YES, "Accepted"),
+        ("unlock 1", "UnlockConnector", {"status": "Unlocked"}, "Unlocked"),
         ("trigger Heartbeat", "TriggerMessage", YES, "Accepted"),
         ("set A B", "ChangeConfiguration", YES, "Accepted"),
         ("set CP001 A 'B C'", "ChangeConfiguration", YES, "Accepted"),

@@ -423,7 +423,9 @@ def test_neutral_commands_are_valid_requests_of_each_version(protocol):
         assert await reserve("CP001", 3, TOKEN, evse_id=1, group="FLEET") == "Accepted"
         assert await reserve("CP001", 4, TOKEN, for_s=60) == "Accepted"
         assert await csms.cancel_reservation("CP001", 3) == "Accepted"
-        assert len(station.asked) == 18
+        station.answers["UnlockConnector"] = {"status": "Unlocked"}
+        assert await csms.unlock("CP001", 2) == "Unlocked"
+        assert len(station.asked) == 19
         for action, payload in station.asked:
             encoded = msgspec.json.encode(payload)
             schemas.validate(protocol, action, encoded, response=False)

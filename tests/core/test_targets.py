@@ -51,8 +51,8 @@ ALL = st.builds(Targets, st.dictionaries(st.integers(1, 3), ONE), st.sampled_fro
 
 
 def an_evse(session: Session, pilot: PilotState | None = PilotState.C, **inputs) -> Evse:
-    found = EvseCapabilities(32.0, 3)
-    heard = Inputs(pilot=pilot, capabilities=found, **inputs)
+    found = {"capabilities": EvseCapabilities(32.0, 3), **inputs}
+    heard = Inputs(pilot=pilot, **found)
     return Evse(EvseSpec(1, 1, 16.0, 3), heard, session, Supply(offer_ma=16_000))
 
 
@@ -153,3 +153,23 @@ def test_an_evse_that_only_one_side_knows_is_switched_off_meanwhile() -> None:
     meet = Targets({1: busy}).safer(Targets({2: busy}))
     assert meet.evses == {1: EvseTarget(lock=True), 2: EvseTarget(lock=True)}
     assert replace(meet, evses={}) == Targets()
+
+
+LOCKABLE = EvseCapabilities(32.0, 3, has_lock=True)
+
+
+def test_the_plug_is_held_before_a_transaction_begins() -> None:
+    evse = an_evse(Authorized(TAG, AT), capabilities=LOCKABLE)
+    assert evse_target(evse, storage_ok=True) == EvseTarget(lock=True)
+    assert evse_target(evse, storage_ok=True, is_releasing=True) == NOTHING
+
+
+@pytest.mark.parametrize("session", [Finished(owner=TAG), replace(ENDING, keeps_plug=True)])
+def test_a_plug_that_is_kept_for_its_owner_stays_held_unless_it_is_released(
+    session: Session,
+) -> None:
+    evse = an_evse(session, is_closed=False)
+    assert evse_target(evse, storage_ok=True).lock
+    assert not evse_target(evse, storage_ok=True, is_releasing=True).lock
+    live = an_evse(replace(ENDING, keeps_plug=True), is_closed=True)
+    assert evse_target(live, storage_ok=True, is_releasing=True).lock  # never under load

@@ -642,3 +642,90 @@ def test_charging_helper_of_the_contract_reaches_a_closed_contactor():
             assert rig.evse.outlet_closed
 
     run(main())
+
+
+# --- the lock, and cables without a vehicle ---
+
+
+def test_the_lock_tells_what_it_is_and_not_what_it_was_told():
+    async def main():
+        evse = SimulatedEvse()
+        async with served(evse) as recorder:
+            await recorder.until(lambda now: now.locked is False)
+            await evse.lock(locked=True)
+            assert recorder.locked is True
+            evse.set("lock_jam", 1.0)
+            await evse.lock(locked=False)
+            assert (recorder.locked, evse.locked) == (True, True)
+            evse.set("lock_jam", 0.0)
+            await evse.lock(locked=False)
+            assert recorder.locked is False
+
+    run(main())
+
+
+@pytest.mark.parametrize("value", [None, 0.5, 2.0])
+def test_a_lock_jams_or_does_not(value):
+    async def main():
+        with pytest.raises(SimRefused, match="lock_jam"):
+            SimulatedEvse().set("lock_jam", value)
+
+    run(main())
+
+
+def test_a_tethered_cable_has_no_lock_to_speak_of():
+    async def main():
+        async with served(SimulatedEvse(is_tethered=True)) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.A)
+            assert recorder.locked is None
+
+    run(main())
+
+
+def test_a_cable_that_its_vehicle_has_left_is_told_before_the_pilot():
+    async def main():
+        evse = SimulatedEvse()
+        evse.plug(1, Vehicle(ampacity_a=20.0))
+        async with served(evse) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.B)
+            evse.unplug(leaves_cable=True)
+            assert (recorder.pilot, recorder.cable_a) == (PilotState.A, 20.0)
+            kinds = [item[0] for item in recorder.log]
+            assert kinds.index("cable") < kinds.index("pilot")
+            with pytest.raises(SimRefused, match="connector 2"):
+                evse.unplug(2)
+            evse.plug(1, Vehicle(ampacity_a=32.0))  # at the end of the same cable
+            assert recorder.cable_a == 20.0
+            evse.unplug()
+            assert recorder.cable_a is None
+            with pytest.raises(SimRefused, match="nothing is plugged"):
+                evse.unplug()
+
+    run(main())
+
+
+def test_a_cable_of_unknown_rating_is_an_ordinary_one_once_it_is_left():
+    async def main():
+        evse = SimulatedEvse(connectors=2)
+        evse.plug(2)
+        async with served(evse) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.B)
+            evse.unplug(2, leaves_cable=True)
+            assert recorder.cable_a == 32.0
+            with pytest.raises(SimRefused, match="a cable is plugged into connector 2"):
+                evse.plug(1)
+            evse.unplug(2)  # the cable
+            assert recorder.cable_a is None
+
+    run(main())
+
+
+def test_a_tethered_cable_stays_where_it_is():
+    async def main():
+        evse = SimulatedEvse(is_tethered=True)
+        evse.plug()
+        evse.unplug(leaves_cable=True)
+        with pytest.raises(SimRefused, match="nothing is plugged"):
+            evse.unplug()
+
+    run(main())

@@ -9,6 +9,7 @@ from agent.core.events import (
     EvseDetected,
     FaultCleared,
     FaultRaised,
+    LockChanged,
     MeterFailed,
     MeterRead,
     OutletChanged,
@@ -17,6 +18,7 @@ from agent.core.events import (
 )
 from agent.core.targets import EvseTarget, Targets
 from agent.runtime.hardware import (
+    LOCK_S,
     RENEW_S,
     RESTART_BOUNDS_S,
     RETRY_S,
@@ -735,3 +737,87 @@ def test_a_defect_ends_everything_and_leaves_the_outputs_safe():
         assert not any(board.offer_a for board in boards)
 
     run(told())
+
+
+# --- the lock's feedback ---
+
+
+class Lockable(Board):
+    """A board whose lock says what it is, and may jam."""
+
+    def __init__(self, *, jammed=False):
+        super().__init__()
+        self.is_locked, self.is_jammed = False, jammed
+
+    async def run(self, listener):
+        listener.lock_changed(locked=self.is_locked)
+        await super().run(listener)
+
+    async def lock(self, *, locked):
+        await super().lock(locked=locked)
+        if not self.is_jammed:
+            self.is_locked = locked
+            self.listener.lock_changed(locked=locked)
+
+
+def lock_story(coroutine, **properties):
+    async def told():
+        async with Rig(Lockable(**properties)) as rig:
+            await asyncio.sleep(0.01)
+            rig.board.listener.pilot_changed(PilotState.B)
+            await coroutine(rig)
+
+    run(told())
+
+
+def faults(rig):
+    kinds = (FaultRaised, FaultCleared)
+    return [(type(event), event.fault) for event in rig.events if isinstance(event, kinds)]
+
+
+def test_a_lock_that_holds_the_plug_is_told_and_no_fault():
+    async def told(rig):
+        rig.aim(PAUSE)
+        await asyncio.sleep(10)
+        assert rig.of(LockChanged)[-1] == LockChanged(1, locked=True)
+        assert len(rig.board.at("lock", True)) == 1
+        assert faults(rig) == []
+
+    lock_story(told)
+
+
+@pytest.mark.parametrize("ending", ["it holds", "the plug is gone"])
+def test_a_lock_that_does_not_hold_the_plug_is_a_fault_until(ending):
+    async def told(rig):
+        rig.aim(PAUSE)
+        await asyncio.sleep(LOCK_S + 0.5)
+        failure = Fault.CONNECTOR_LOCK_FAILURE
+        assert faults(rig) == [(FaultRaised, failure)]
+        if ending == "it holds":
+            rig.board.is_jammed = False
+            await asyncio.sleep(RENEW_S + 1)  # it is tried again
+        else:
+            rig.board.listener.pilot_changed(PilotState.A)
+            rig.aim(OFF)
+            await asyncio.sleep(1)
+        assert faults(rig)[-1] == (FaultCleared, failure)
+
+    lock_story(told, jammed=True)
+
+
+def test_a_lock_that_stays_closed_is_told_to_open_again_and_again():
+    async def told(rig):
+        rig.aim(PAUSE)
+        await asyncio.sleep(1)
+        rig.board.is_jammed = True
+        rig.aim(OFF)
+        await asyncio.sleep(3 * RENEW_S)
+        assert len(rig.board.at("lock", False)) >= 3
+        rig.board.is_jammed = False
+        await asyncio.sleep(RENEW_S + 1)
+        assert rig.of(LockChanged)[-1] == LockChanged(1, locked=False)
+        commands = len(rig.board.log)
+        await asyncio.sleep(600)
+        assert len(rig.board.log) == commands  # nothing is left to do
+
+    lock_story(told)

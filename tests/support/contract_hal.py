@@ -33,6 +33,7 @@ class Recorder(EvseListener):
         self.pilot: PilotState | None = None
         self.connector_id: int | None = None
         self.outlet_closed: bool | None = None
+        self.locked: bool | None = None
         self.cable_a: float | None = None
         self.temperature_c: float | None = None
         self.faults: set[Fault] = set()
@@ -49,6 +50,10 @@ class Recorder(EvseListener):
     def outlet_changed(self, *, closed: bool) -> None:
         self.outlet_closed = closed
         self._note("outlet", closed)
+
+    def lock_changed(self, *, locked: bool) -> None:
+        self.locked = locked
+        self._note("lock", locked)
 
     def cable_changed(self, ampacity_a: float | None) -> None:
         self.cable_a = ampacity_a

@@ -58,6 +58,7 @@ from agent.core.events import (
     ListedToken,
     LocalListSent,
     LocalListVersionRequested,
+    LockChanged,
     LogRequested,
     MessageFailed,
     MeterFailed,
@@ -91,6 +92,7 @@ from agent.core.events import (
     TransactionAcknowledged,
     TriggerKind,
     TriggerRequested,
+    UnlockRequested,
     UpdateRequested,
     UpdateWorkEnded,
     UploadEnded,
@@ -169,6 +171,9 @@ WRITABLE = (
     (variables.OFFLINE_UNKNOWN.name, ("true", "false")),
     (variables.LOCAL_PRE_AUTHORIZE.name, ("true", "false")),
     (variables.LIST_ENABLED.name, ("true", "false")),
+    (variables.STOP_ON_EV_DISCONNECT.name, ("true", "false")),
+    (variables.UNLOCK_ON_EV_DISCONNECT.name, ("true", "false")),
+    (variables.UNLOCK_ON_DEAUTHORIZED.name, ("true", "false")),
     (variables.AUTHORIZE_REMOTE_START.name, ("true", "false")),
     (variables.TX_BEFORE_ACCEPTED.name, ("true", "false")),
     (variables.CONNECTION_TIMEOUT.name, ("0", "30")),
@@ -190,7 +195,12 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
     EvseDetected: st.builds(
         EvseDetected,
         EVSES,
-        st.builds(EvseCapabilities, st.sampled_from((5.0, 6.0, 16.0, 40.0)), st.just(3)),
+        st.builds(
+            EvseCapabilities,
+            st.sampled_from((5.0, 6.0, 16.0, 40.0)),
+            st.just(3),
+            has_lock=st.booleans(),
+        ),
     ),
     PilotChanged: st.builds(
         PilotChanged, EVSES, st.sampled_from(PilotState), st.sampled_from((1, 1, 1, 2))
@@ -294,6 +304,10 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
     ),
     ReservationCancelRequested: st.builds(
         ReservationCancelRequested, REQUEST, st.integers(1, 3)
+    ),
+    LockChanged: st.builds(LockChanged, EVSES, st.booleans()),
+    UnlockRequested: st.builds(
+        UnlockRequested, REQUEST, EVSES, st.sampled_from((1, 2)), st.booleans()
     ),
     CacheClearRequested: st.builds(CacheClearRequested, REQUEST),
     LocalListSent: st.builds(

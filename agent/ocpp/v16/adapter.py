@@ -43,6 +43,7 @@ from agent.ocpp.v16 import (
     firmware,
     keys,
     local_list,
+    locks,
     metering,
     provisioning,
     remote_control,
@@ -82,6 +83,7 @@ _DECODE: Mapping[str, _Decode] = {
     "SignedUpdateFirmware": firmware.decode_signed,
     "TriggerMessage": remote_trigger.decode_trigger,
     "UpdateFirmware": firmware.decode_update,
+    "UnlockConnector": locks.decode_unlock,
 }
 _RESPOND: Mapping[str, _Respond] = {
     "CancelReservation": reservation.respond_cancel,
@@ -108,6 +110,7 @@ _RESPOND: Mapping[str, _Respond] = {
     "SignedUpdateFirmware": firmware.respond_signed,
     "TriggerMessage": remote_trigger.respond,
     "UpdateFirmware": firmware.respond_update,
+    "UnlockConnector": locks.respond_unlock,
 }
 
 
@@ -205,7 +208,7 @@ class Adapter16(Adapter):
     ) -> Incoming | Answered:
         block = _DECODE.get(action)
         if block is None:
-            return absent.answer(action, payload)
+            raise absent.refusal(action)
         return block(payload, request_id, view)
 
     def respond(self, incoming: Incoming, outcome: Outcome, view: View) -> bytes:

@@ -40,6 +40,7 @@ DataTransferWord: TypeAlias = Literal[
 ReservationWord: TypeAlias = Literal[
     "Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"
 ]
+UnlockWord: TypeAlias = Literal["Unlocked", "UnlockFailed", "NotSupported"]
 UpdateWord: TypeAlias = Literal["Accepted", "Failed", "NotSupported", "VersionMismatch"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
 PurposeWord: TypeAlias = Literal["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]
@@ -585,15 +586,15 @@ class ExtendedTriggerMessageResponse(TriggerMessageResponse, frozen=True, kw_onl
 
 
 class UnlockConnectorRequest(Payload, frozen=True, kw_only=True):
-    """Release the cable."""
+    """Release the cable; what is no connector has an answer of its own."""
 
-    connector_id: FromOne
+    connector_id: int
 
 
 class UnlockConnectorResponse(Payload, frozen=True, kw_only=True):
     """Whether it is released."""
 
-    status: Literal["Unlocked", "UnlockFailed", "NotSupported"]
+    status: UnlockWord
 
 
 # --- firmware and logs -----------------------------------------------------------------------

@@ -62,6 +62,7 @@ REASONS: Mapping[StopReason, ReasonWord] = {
     StopReason.REBOOT: "Reboot",
     StopReason.REMOTE: "Remote",
     StopReason.SOFT_RESET: "SoftReset",
+    StopReason.UNLOCK_COMMAND: "UnlockCommand",
 }
 """2.0.1 reference 10.4, table of stop reasons."""
 

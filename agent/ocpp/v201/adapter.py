@@ -43,6 +43,7 @@ from agent.ocpp.v201 import (
     external_limits,
     firmware,
     local_list,
+    locks,
     metering,
     provisioning,
     remote_control,
@@ -81,6 +82,7 @@ from agent.ocpp.v201.messages import (
     SetVariablesRequest,
     SignCertificateRequest,
     TriggerMessageRequest,
+    UnlockConnectorRequest,
     UpdateFirmwareRequest,
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
@@ -273,6 +275,8 @@ def _request(wire: Wire, request_id: int) -> Request:
             return certificates.deletion(wire, request_id)
         case InstallCertificateRequest():
             return certificates.root(wire, request_id)
+        case UnlockConnectorRequest():
+            return locks.unlock(wire, request_id)
         case ChangeAvailabilityRequest():
             return availability.change(wire, request_id)
         case ClearCacheRequest():
@@ -317,6 +321,8 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return certificates.ids_answer(outcome)
         case InstallCertificateRequest():
             return certificates.install_answer(outcome)
+        case UnlockConnectorRequest():
+            return locks.unlock_answer(outcome)
         case ChangeAvailabilityRequest():
             return availability.change_answer(outcome)
         case ClearCacheRequest():

@@ -85,6 +85,9 @@ ConnectorKind: TypeAlias = Literal[
     "Undetermined",
     "Unknown",
 ]
+UnlockWord: TypeAlias = Literal[
+    "Unlocked", "UnlockFailed", "OngoingAuthorizedTransaction", "UnknownConnector"
+]
 UpdateWord: TypeAlias = Literal["Accepted", "Failed", "VersionMismatch"]
 UpdateKind: TypeAlias = Literal["Differential", "Full"]
 TriggerWord: TypeAlias = Literal["Accepted", "Rejected", "NotImplemented"]
@@ -680,6 +683,19 @@ class SignCertificateResponse(Wire, frozen=True):
     """Whether somebody will."""
 
     status: AcceptedOrRejected
+
+
+class UnlockConnectorRequest(Wire, frozen=True):
+    """Release the plug of a connector."""
+
+    evse_id: Int
+    connector_id: Int
+
+
+class UnlockConnectorResponse(Wire, frozen=True):
+    """Whether it is released."""
+
+    status: UnlockWord
     status_info: StatusInfo | None = None
 
 
@@ -728,6 +744,7 @@ CSMS_REQUESTS: Mapping[str, type[Wire]] = {
     "SetVariables": SetVariablesRequest,
     "TriggerMessage": TriggerMessageRequest,
     "UpdateFirmware": UpdateFirmwareRequest,
+    "UnlockConnector": UnlockConnectorRequest,
 }
 """What the station understands, by action."""
 
@@ -769,6 +786,7 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "TransactionEvent": TransactionEventResponse,
     "TriggerMessage": TriggerMessageResponse,
     "UpdateFirmware": UpdateFirmwareResponse,
+    "UnlockConnector": UnlockConnectorResponse,
 }
 """Answers of either side, by action."""
 
@@ -800,6 +818,7 @@ UNSUPPORTED = frozenset(
         "SetNetworkProfile",
         "SetVariableMonitoring",
         "UnlockConnector",
+        "SignCertificate",
         "UnpublishFirmware",
     }
 )

@@ -150,4 +150,6 @@ def _stopped_reason(reason: StopReason) -> datatypes.StoppedReason:
     if reason is StopReason.SOFT_RESET:
         return "ImmediateReset"
     # mypy loses the words of an enum that is narrowed; the remaining ones are the version's.
+    if reason is StopReason.UNLOCK_COMMAND:
+        return "Remote"
     return cast("datatypes.StoppedReason", reason.value)

@@ -1,43 +1,16 @@
 """What this station does not have (1.6 reference 1.8 number 6 and 7, and 1.9)."""
 
-import json
-
 import pytest
 
-from agent.ocpp.adapter import Answered
 from agent.ocpp.v16.messages import STATION_REQUESTS, UNSUPPORTED
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from tests.ocpp.v16.facts import asked
-from tests.support.schemas import validate
 
 
 def refused(action, payload="{}"):
     with pytest.raises(RpcError) as caught:
         asked(action, payload)
     return caught.value
-
-
-@pytest.mark.parametrize(
-    ("action", "request_", "response"),
-    [
-        ("UnlockConnector", {"connectorId": 1}, {"status": "NotSupported"}),
-    ],
-)
-def test_what_certification_looks_at_has_a_status(action, request_, response):
-    found = asked(action, json.dumps(request_))
-    assert isinstance(found, Answered)
-    assert validate("ocpp1.6", action, found.payload, response=True) == response
-
-
-@pytest.mark.parametrize(
-    ("action", "payload", "code"),
-    [
-        ("UnlockConnector", '{"connectorId":0}', RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION),
-        ("UnlockConnector", "[]", RpcErrorCode.FORMAT_VIOLATION),
-    ],
-)
-def test_a_broken_payload_is_refused_all_the_same(action, payload, code):
-    assert refused(action, payload).code is code
 
 
 @pytest.mark.parametrize("action", sorted(UNSUPPORTED))

@@ -153,7 +153,8 @@ def test_ended_without_a_token_names_none():
 @pytest.mark.parametrize("reason", list(StopReason))
 def test_every_stop_reason_has_its_word(reason):
     word = told(ended(stop_reason=reason))["transactionInfo"]["stoppedReason"]
-    assert word == ("ImmediateReset" if reason is StopReason.SOFT_RESET else reason.value)
+    others = {StopReason.SOFT_RESET: "ImmediateReset", StopReason.UNLOCK_COMMAND: "Remote"}
+    assert word == others.get(reason, reason.value)
 
 
 @pytest.mark.parametrize("trigger", list(Trigger))
