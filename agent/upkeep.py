@@ -9,6 +9,7 @@ from agent.firmware.manifest import decoded
 from agent.runtime.kernel import Kernel
 from agent.runtime.updater import Setup, Updater
 from agent.runtime.uploader import Facts, LogSetup, Uploader
+from agent.security.keystore import Keystore
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +48,8 @@ def updater(
         hardware=firmware.hardware,
         slots=str(base / firmware.slots),
         command=firmware.command,
-        roots=config.security.manufacturer_roots,
         crls=tuple(base / path for path in firmware.revocation_lists),
-        web_roots=config.security.csms_roots,
+        keystore=Keystore(storage),
         known_hosts=storage / "known_hosts",
         allows_downgrade=firmware.allow_downgrade,
         most_bytes=firmware.max_bytes,
@@ -61,7 +61,10 @@ def uploader(config: Config, kernel: Kernel, facts: Facts) -> Uploader:
     """Return what writes and sends logs."""
     storage = config.storage_directory
     setup = LogSetup(
-        storage, secrets(config), config.security.csms_roots, storage / "known_hosts"
+        storage,
+        secrets(config),
+        keystore=Keystore(storage),
+        known_hosts=storage / "known_hosts",
     )
     return Uploader(setup, kernel, facts)
 

@@ -8,6 +8,7 @@ station's. A board without a battery shows 1970 until somebody tells it the time
 station's own clock counts, and before that the latest instant that is surely past.
 """
 
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -63,6 +64,17 @@ def presented(
         if is_certified
         else None,
         key=keystore.key(own) if is_certified else None,
+    )
+
+
+def installed(
+    station: Station, kind: CertificateKind, keystore: Keystore | None
+) -> tuple[Path, ...]:
+    """Return the files of the certificates of a kind that count now."""
+    if keystore is None:
+        return ()
+    return tuple(
+        keystore.certificate(kind, one.fingerprint) for one in station.certificates.of(kind)
     )
 
 

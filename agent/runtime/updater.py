@@ -16,11 +16,14 @@ from agent.core.effects import Effect
 from agent.core.events import Event, InstallerFound, UpdateWorkEnded
 from agent.core.orders import Failure, Step, UpdateWork
 from agent.core.station import Station
+from agent.core.trust import CertificateKind
 from agent.firmware.errors import Refusal
 from agent.firmware.task import Broken, Deed, Refused, Result, Task, Well
 from agent.runtime.child import ChildError, run_child
+from agent.runtime.credentials import installed
 from agent.runtime.follower import Follower
 from agent.runtime.kernel import Kernel
+from agent.security.keystore import Keystore
 from agent.transfer.job import Failed, Finished, Job, Progressed, Reason
 from agent.transfer.job import Said as Transferred
 from hal.types import Value
@@ -57,6 +60,7 @@ class Setup(Value, frozen=True):
         directory: where images are kept; private to the agent.
         roots, crls: PEM files of the manufacturer.
         web_roots: PEM files that servers are trusted by, beside the system's.
+        keystore: where the roots are that are installed now, beside the ones named here.
         known_hosts: SSH host keys, if that file is there.
     """
 
@@ -71,6 +75,7 @@ class Setup(Value, frozen=True):
     crls: tuple[Path, ...] = ()
     web_roots: tuple[Path, ...] = ()
     known_hosts: Path | None = None
+    keystore: Keystore | None = None
     allows_downgrade: bool = False
     most_bytes: int = 1 << 30
 
@@ -135,7 +140,7 @@ class Updater:
         job = Job(
             work.order.location,
             str(path),
-            roots=tuple(map(str, self._setup.web_roots)),
+            roots=self._roots(CertificateKind.CSMS_ROOT, self._setup.web_roots),
             known_hosts=str(self._setup.known_hosts) if self._setup.known_hosts else None,
             most_bytes=min(self._setup.most_bytes, max(free + part, 0)),
             limit_s=DOWNLOAD_S,
@@ -167,7 +172,7 @@ class Updater:
             image=str(self._image(work)) if work else "",
             certificate=work.order.certificate if work else None,
             signature=work.order.signature if work else None,
-            roots=tuple(map(str, setup.roots)),
+            roots=self._roots(CertificateKind.MANUFACTURER_ROOT, setup.roots),
             crls=tuple(map(str, setup.crls)),
             at_s=self._wall_s(),
             product=setup.product,
@@ -176,6 +181,10 @@ class Updater:
             allows_downgrade=setup.allows_downgrade,
             most_bytes=setup.most_bytes,
         )
+
+    def _roots(self, kind: CertificateKind, named: tuple[Path, ...]) -> tuple[str, ...]:
+        found = installed(self._kernel.station, kind, self._setup.keystore)
+        return tuple(map(str, (*named, *found)))
 
     async def _told(self, task: Task) -> Result:
         try:

@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from agent.core import diagnostics
+from agent.core import diagnostics, variables
 from agent.core.effects import Effect
 from agent.core.events import Event, UploadEnded
 from agent.core.orders import LogKind, UploadStatus, UploadWork
 from agent.core.station import Station
+from agent.core.trust import CertificateKind
 from agent.diagnostics.job import Job as Bundle
 from agent.diagnostics.job import Said, Unwritten, Written
 from agent.runtime.child import ChildError, run_child
+from agent.runtime.credentials import installed
 from agent.runtime.follower import Follower
 from agent.runtime.kernel import Kernel
 from agent.runtime.updater import transferred
+from agent.security.keystore import Keystore
 from agent.transfer.job import Finished, Job, Reason
 from hal.types import Value
 
@@ -43,11 +46,13 @@ class LogSetup(Value, frozen=True):
         directory: the state directory.
         secrets: what no bundle may hold.
         web_roots: PEM files that servers are trusted by, beside the system's.
+        keystore: where the roots are that are installed now, beside those.
     """
 
     directory: Path
     secrets: tuple[str, ...] = ()
     web_roots: tuple[Path, ...] = ()
+    keystore: Keystore | None = None
     known_hosts: Path | None = None
 
 
@@ -106,7 +111,7 @@ class Uploader:
             str(path),
             is_upload=True,
             file_name=work.file_name,
-            roots=tuple(map(str, self._setup.web_roots)),
+            roots=tuple(map(str, self._roots())),
             known_hosts=None if hosts is None else str(hosts),
             limit_s=UPLOAD_S,
         )
@@ -116,6 +121,17 @@ class Uploader:
             return UploadEnded(work, UploadStatus.UPLOADED)
         logger.warning("%s is not sent: %s", work.file_name, said.info)
         return UploadEnded(work, _STATUSES[said.reason], said.info[:255])
+
+    def _roots(self) -> tuple[Path, ...]:
+        station, kind = self._kernel.station, CertificateKind.CSMS_ROOT
+        return (*self._setup.web_roots, *installed(station, kind, self._setup.keystore))
+
+    def _secrets(self) -> tuple[str, ...]:
+        """Return the configured secrets, and the password that was set since."""
+        passwords = self._kernel.station.credentials.passwords(0)
+        known = [variables.password_bytes(text) for text in passwords if text]
+        texts = [raw.decode(errors="replace") for raw in known]
+        return (*self._setup.secrets, *texts, *(raw.hex() for raw in known))
 
     async def _written(
         self,
@@ -133,7 +149,7 @@ class Uploader:
             latest_s,
             status=status,
             settings=settings,
-            secrets=self._setup.secrets,
+            secrets=self._secrets(),
         )
         try:
             said: Said = await run_child("agent.diagnostics", job, Said, limit_s=WRITE_S)
