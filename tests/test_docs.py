@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import settings_page
+from tests.support import settings_page, status_page
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -14,6 +14,10 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 def test_the_settings_page_is_up_to_date():
     assert settings_page.PAGE.read_text() == settings_page.page()
+
+
+def test_the_page_of_statuses_is_drawn_from_the_table():
+    assert status_page.PAGE.read_text() == status_page.page()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -39,8 +39,10 @@ from agent.core.values import (
     ConnectorStatus,
     RegistrationStatus,
     SessionPhase,
+    Stamp,
     Value,
 )
+from agent.core.variables import Settings
 from hal.types import Fault, PilotState
 
 STATION = "station"
@@ -50,6 +52,13 @@ LIST_CONFLICT = "LocalListConflict"
 
 Key = tuple[int, int]
 """EVSE and connector; (0, 0) is the station."""
+
+
+class Settling(Value, frozen=True):
+    """A status that has to last before it is told (1.6 3.4)."""
+
+    status: ConnectorStatus
+    since: Stamp
 
 
 class Availability(Value, frozen=True):
@@ -65,6 +74,7 @@ class Availability(Value, frozen=True):
         outage_from_s: when the link was lost, monotonic seconds; None while it is up.
         restates: the spoken version asks for every status after a long outage.
         wanted: what the CSMS wants to be told in this step, whether it changed or not.
+        settling: changes that are not told yet, by connector.
     """
 
     inoperative: frozenset[str] = frozenset()
@@ -75,6 +85,7 @@ class Availability(Value, frozen=True):
     outage_from_s: float | None = None
     restates: bool = False
     wanted: frozenset[Key] = frozenset()
+    settling: Mapping[Key, Settling] = {}
 
 
 def scope(evse_id: int | None, connector_id: int | None) -> str:
@@ -102,6 +113,13 @@ def operative_evses(state: Availability, evses: Mapping[int, Evse]) -> frozenset
         for evse_id, evse in evses.items()
         if is_operative(state, evse, evse.inputs.connector_id)
     )
+
+
+def deadline_s(state: Availability, settings: Settings) -> float | None:
+    """Return when the first change has lasted long enough, monotonic seconds."""
+    lasts_s = settings.integer(variables.MINIMUM_STATUS)
+    instants = (item.since.monotonic_s + lasts_s for item in state.settling.values())
+    return min(instants, default=None)
 
 
 def step(state: Availability, event: Event, context: Context) -> Turn[Availability]:
@@ -353,18 +371,32 @@ def observed(
 ) -> tuple[Availability, tuple[StatusReported, ...]]:
     """Tell what differs from what the CSMS was told, and what it wants to hear.
 
-    While it does not listen only the latter is told: it may ask before it accepts.
+    A difference is told once it has lasted for `MinimumStatusDuration`, dated by its
+    beginning; one that is gone before is not told at all. While the CSMS does not listen only
+    what it wants is told: it may ask before it accepts.
     """
-    if not context.is_online and not state.wanted:
+    if not context.is_online and not state.wanted and not state.settling:
         return state, ()
-    told = dict(state.told)
+    told, settling = dict(state.told), dict[Key, Settling]()
+    lasts_s = context.settings.integer(variables.MINIMUM_STATUS)
     reports: list[StatusReported] = []
     for status in present:
         key = (status.evse_id, status.connector_id)
         previous, is_wanted = told.get(key), key in state.wanted
-        if is_wanted or (context.is_online and previous != status):
-            reports.append(StatusReported(status, previous, context.now, is_wanted))
-            told[key] = status
-    if not reports:
+        at = context.now
+        if not is_wanted and (not context.is_online or previous == status):
+            continue
+        if not is_wanted and previous is not None and status.fault is None:
+            change = state.settling.get(key)
+            if change is None or change.status != status:
+                change = Settling(status, context.now)
+            if context.now.monotonic_s < change.since.monotonic_s + lasts_s:
+                settling[key] = change
+                continue
+            at = change.since
+        reports.append(StatusReported(status, previous, at, is_wanted))
+        told[key] = status
+    if not reports and settling == state.settling:
         return state, ()
-    return replace(state, told=told, wanted=frozenset()), tuple(reports)
+    after = replace(state, told=told, wanted=frozenset(), settling=settling)
+    return after, tuple(reports)

@@ -240,6 +240,7 @@ def deadline(station: Station) -> float | None:
         firmware.deadline_s(station.firmware),
         diagnostics.deadline_s(station.diagnostics),
         locks.deadline_s(station.locks),
+        availability.deadline_s(station.availability, station.settings),
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
     return min((instant for instant in instants if instant is not None), default=None)
@@ -319,7 +320,8 @@ def _observed(
 ) -> tuple[Station, tuple[Effect, ...]]:
     """Tell changed statuses."""
     context = _context(station, env)
-    is_told = context.is_online or station.availability.wanted
+    before = station.availability
+    is_told = context.is_online or before.wanted or before.settling
     present = iter(station.statuses()) if is_told else iter(())
     state, reports = availability.observed(station.availability, present, context)
     outside, told = bounds.observed(

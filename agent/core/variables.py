@@ -381,6 +381,14 @@ RESERVE_ANY = _flag(
     key="ReserveConnectorZeroSupported",
     access=Access.READ_ONLY,
 )
+MINIMUM_STATUS = _seconds(
+    "ChargingStation",
+    "MinimumStatusDuration",
+    0,
+    "How long a status has to last before it is told; faults wait for nothing.",
+    key="MinimumStatusDuration",
+    maximum=3600,
+)
 CONNECTION_TIMEOUT = _seconds(
     "TxCtrlr",
     "EVConnectionTimeOut",

@@ -18,9 +18,12 @@ from agent.core.events import (
     OutletChanged,
     ResetKind,
     ResetRequested,
+    SettingsWriteRequested,
     StatusAcknowledged,
     StorageFailed,
     StorageRecovered,
+    TriggerKind,
+    TriggerRequested,
 )
 from agent.core.states import Active, Ending, Finished, Idle, Resuming
 from agent.core.values import ConnectorStatus, SessionPhase
@@ -497,3 +500,85 @@ def test_a_pause_by_a_limit_tells_its_origin() -> None:
     bench.charge()
     bench.post(CableChanged(1, 5.0))
     assert bench.told(StatusReported)[-1].status.info == "paused by limit: cable"
+
+
+# --- a status has to last ---
+
+
+def lasting(bench: Bench) -> list[tuple[int, SessionPhase, float]]:
+    """Return EVSE, phase and instant of what was told since the last look."""
+    told = [item for item in bench.effects if isinstance(item, StatusReported)]
+    bench.effects.clear()
+    return [(item.status.evse_id, item.status.phase, item.at.monotonic_s) for item in told]
+
+
+def patient(seconds: int = 10) -> Bench:
+    bench = Bench(ChargingStation__MinimumStatusDuration=str(seconds)).ready()
+    assert len(lasting(bench)) == 2  # the first report waits for nothing
+    return bench
+
+
+def test_a_change_is_told_once_it_has_lasted_and_dated_by_its_beginning() -> None:
+    bench = patient()
+    began_s = bench.now_s
+    bench.pilot(PilotState.B)
+    bench.wait(9.9)
+    assert lasting(bench) == []
+    bench.wait(0.2)
+    assert lasting(bench) == [(1, SessionPhase.PREPARING, began_s)]
+
+
+def test_a_change_that_is_gone_before_is_not_told() -> None:
+    bench = patient()
+    bench.pilot(PilotState.B)
+    bench.wait(9)
+    bench.pilot(PilotState.A)
+    bench.wait(60)
+    assert lasting(bench) == []
+    bench.pilot(PilotState.B)
+    bench.wait(9)
+    assert lasting(bench) == []  # it counts anew
+
+
+def test_a_fault_waits_for_nothing_and_its_end_has_to_last() -> None:
+    bench = patient()
+    bench.post(FaultRaised(1, Fault.GROUND_FAILURE))
+    assert len(lasting(bench)) == 1
+    bench.post(FaultCleared(1, Fault.GROUND_FAILURE))
+    assert lasting(bench) == []
+    bench.wait(11)
+    assert len(lasting(bench)) == 1
+
+
+def test_what_the_csms_asks_for_is_told_as_it_is() -> None:
+    bench = patient()
+    bench.pilot(PilotState.B)
+    bench.post(TriggerRequested(5, TriggerKind.STATUS, 1))
+    assert lasting(bench) == [(1, SessionPhase.PREPARING, bench.now_s)]
+    bench.wait(20)
+    assert lasting(bench) == []
+
+
+def test_a_shorter_duration_counts_at_once() -> None:
+    bench = patient(3600)
+    bench.pilot(PilotState.B)
+    bench.wait(5)
+    item = ("ChargingStation.MinimumStatusDuration", "0")
+    bench.post(SettingsWriteRequested(5, (item,)))
+    assert len(lasting(bench)) == 1
+
+
+def test_a_change_that_the_loss_of_the_link_interrupts_counts_anew() -> None:
+    bench = patient()
+    for known in bench.station.statuses():
+        bench.post(StatusAcknowledged(known))
+    bench.pilot(PilotState.B)
+    bench.wait(5)
+    bench.post(LinkDown("gone"))
+    bench.wait(60)
+    assert lasting(bench) == []
+    bench.post(LinkUp(0, "ocpp2.0.1", "ws://csms", 0))
+    bench.wait(9)
+    assert lasting(bench) == []
+    bench.wait(2)
+    assert len(lasting(bench)) == 1

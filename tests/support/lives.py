@@ -171,6 +171,7 @@ WRITABLE = (
     (variables.OFFLINE_UNKNOWN.name, ("true", "false")),
     (variables.LOCAL_PRE_AUTHORIZE.name, ("true", "false")),
     (variables.LIST_ENABLED.name, ("true", "false")),
+    (variables.MINIMUM_STATUS.name, ("0", "5")),
     (variables.STOP_ON_EV_DISCONNECT.name, ("true", "false")),
     (variables.UNLOCK_ON_EV_DISCONNECT.name, ("true", "false")),
     (variables.UNLOCK_ON_DEAUTHORIZED.name, ("true", "false")),
