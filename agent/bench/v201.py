@@ -67,8 +67,6 @@ class Clerk201:
         "LogStatusNotification": {},
         "NotifyCustomerInformation": {},
         "NotifyDisplayMessages": {},
-        "NotifyEVChargingNeeds": {"status": "Rejected"},
-        "NotifyEVChargingSchedule": {"status": "Accepted"},
         "NotifyEvent": {},
         "NotifyMonitoringReport": {},
         "NotifyReport": {},
@@ -94,6 +92,12 @@ class Clerk201:
                 event = SecurityEvent(request.type, request.timestamp)
                 desk.station.take_security_event(event)
                 return _noted(request, "SecurityEventNotification", desk)
+            case m.NotifyEVChargingNeedsRequest():
+                _noted(request, "NotifyEVChargingNeeds", desk)
+                return {"status": "Accepted"}
+            case m.NotifyEVChargingScheduleRequest():
+                _noted(request, "NotifyEVChargingSchedule", desk)
+                return {"status": "Accepted"}
             case m.ReportChargingProfilesRequest():
                 return _noted(request, "ReportChargingProfiles", desk)
             case m.NotifyChargingLimitRequest():

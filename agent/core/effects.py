@@ -13,7 +13,8 @@ What the hardware should be doing is no effect: see agent.core.targets.
 import enum
 
 from agent.core.orders import FirmwareReported, LogReported
-from agent.core.smart_charging.profile import Entry, Profile, Unit
+from agent.core.smart_charging.needs import ChargingNeeds
+from agent.core.smart_charging.profile import Entry, Profile, Schedule, Unit
 from agent.core.trust import Certificate, CertificateKind
 from agent.core.values import (
     BootReason,
@@ -306,6 +307,25 @@ class CertificateSigningWanted(Value, frozen=True):
     csr: str
 
 
+class ChargingNeedsTold(Value, frozen=True):
+    """Tell what a vehicle needs (NotifyEVChargingNeeds, K15)."""
+
+    evse_id: int
+    needs: ChargingNeeds
+
+
+class VehicleScheduleTold(Value, frozen=True):
+    """Tell how a vehicle is going to charge (NotifyEVChargingSchedule, K15).
+
+    Attributes:
+        start_s: UTC second from which its periods count.
+    """
+
+    evse_id: int
+    start_s: int
+    schedule: Schedule
+
+
 Message = (
     BootReported
     | HeartbeatSent
@@ -315,6 +335,8 @@ Message = (
     | DataTransferSent
     | LimitTold
     | ProfilesReported
+    | ChargingNeedsTold
+    | VehicleScheduleTold
     | StatusRepeated
     | CertificateSigningWanted
 )
@@ -586,6 +608,8 @@ Effect = (
     | DataTransferSent
     | LimitTold
     | ProfilesReported
+    | ChargingNeedsTold
+    | VehicleScheduleTold
     | StatusRepeated
     | CertificateSigningWanted
     | Reply

@@ -16,7 +16,8 @@ from agent.core.orders import (
     UploadStatus,
     UploadWork,
 )
-from agent.core.smart_charging.profile import Profile, Purpose, Unit
+from agent.core.smart_charging.needs import ChargingNeeds
+from agent.core.smart_charging.profile import Profile, Purpose, Schedule, Unit
 from agent.core.trust import Certificate, CertificateKind, HashData
 from agent.core.values import (
     BootReason,
@@ -148,6 +149,24 @@ class TokenPresented(Value, frozen=True):
 
     id_token: IdToken
     evse_id: int | None = None
+
+
+class VehicleNeedsTold(Value, frozen=True):
+    """A vehicle told what it needs (ISO 15118 ChargeParameterDiscovery)."""
+
+    evse_id: int
+    needs: ChargingNeeds
+
+
+class VehicleScheduleChosen(Value, frozen=True):
+    """A vehicle chose how to charge from now on (ISO 15118 PowerDelivery).
+
+    Attributes:
+        schedule: its own; the id is that of the schedule which it was offered.
+    """
+
+    evse_id: int
+    schedule: Schedule
 
 
 # --- the link ---
@@ -987,6 +1006,8 @@ Event = (
     | FaultRaised
     | FaultCleared
     | TokenPresented
+    | VehicleNeedsTold
+    | VehicleScheduleChosen
     | LinkUp
     | LinkDown
     | DialFailed

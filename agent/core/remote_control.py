@@ -14,7 +14,8 @@ from agent.core.events import (
     StopGranted,
     TokenAccepted,
 )
-from agent.core.smart_charging.acceptance import START_RULES, Offer, Refusal, bounds, checked
+from agent.core.smart_charging.acceptance import START_RULES, checked
+from agent.core.smart_charging.offer import Offer, Refusal, bounds
 from agent.core.smart_charging.profile import Profile
 from agent.core.standing import UNASKED, digest
 from agent.core.states import Authorized, Evse, Finished, Idle

@@ -47,6 +47,7 @@ from agent.diagnostics.job import Unwritten, Written
 from agent.runtime import masking
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
 from agent.runtime.control_schedule import ScheduleParams, told
+from agent.runtime.control_vehicle import VEHICLE
 from agent.runtime.kernel import Kernel
 from agent.runtime.requests import Requests
 from agent.runtime.settings_view import allowed, described
@@ -168,8 +169,8 @@ class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
         return ResetRequested(request_id, kind, origin=Origin.LOCAL)
 
 
-_Asking = AvailabilityParams | ResetParams | LimitSetParams | LimitClearParams
-"""Parameters of what is asked of the core, and answered with a verdict."""
+_Asking = AvailabilityParams | ResetParams | LimitSetParams | LimitClearParams | ScheduleParams
+"""Parameters of what is asked of the core, and answered at once."""
 
 T = TypeVar("T")
 
@@ -214,7 +215,7 @@ class ControlServer:
             "station.reset": (ResetParams, self._requested),
             "limit.set": (LimitSetParams, self._requested),
             "limit.clear": (LimitClearParams, self._requested),
-            "schedule.get": (ScheduleParams, self._schedule_get),
+            "schedule.get": (ScheduleParams, self._requested),
         }
 
     async def run(self, path: Path) -> None:
@@ -310,6 +311,9 @@ class ControlServer:
     async def _moved(self, request: _Request) -> object:
         if self._simulator is None:
             raise ControlError(METHOD_NOT_FOUND, "the board is not a simulated one")
+        if request.method in VEHICLE:
+            self._kernel.post(_decoded(request.params, VEHICLE[request.method]).event())
+            return True
         params: dict[str, object] = _decoded(request.params, dict[str, Any])
         try:
             return await self._simulator.call(request.method, params)
@@ -361,10 +365,6 @@ class ControlServer:
         token = IdToken(params.id_token, params.type)
         self._kernel.post(TokenPresented(token, params.evse_id))
         return True
-
-    async def _schedule_get(self, params: ScheduleParams) -> object:
-        outcome = await self.asked(params.event)
-        return told(outcome) if isinstance(outcome, CompositeAnswer) else _verdict(outcome)
 
     async def _requested(self, params: _Asking) -> object:
         return _verdict(await self.asked(params.event))
@@ -474,6 +474,8 @@ def _variable(settings: Settings, name: str) -> Variable:
 
 
 def _verdict(outcome: Outcome) -> dict[str, object]:
+    if isinstance(outcome, CompositeAnswer):
+        return told(outcome)
     if not isinstance(outcome, Done):
         raise ControlError(REFUSED, "unexpected outcome")
     if outcome.verdict in {Verdict.ACCEPTED, Verdict.SCHEDULED}:

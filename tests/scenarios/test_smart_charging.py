@@ -8,6 +8,9 @@ import pytest
 from agent.bench.desk import ProfileWish
 from agent.bench.events import BenchEvent, MessageReceived
 from agent.bench.ledger import Transaction
+from agent.core.events import VehicleNeedsTold, VehicleScheduleChosen
+from agent.core.smart_charging.needs import ChargingNeeds, Transfer
+from agent.core.smart_charging.profile import Period, Schedule, Unit
 from agent.ocpp.wire_time import to_text
 from tests.support.lab import IDENTITY, TAG, VERSIONS, Lab, check_bills, run
 
@@ -277,3 +280,49 @@ def test_installed_profiles_are_reported(version: str) -> None:
         assert [(one["startPeriod"], one["limit"]) for one in periods] == [(0, 10.1), (60, 8.0)]
 
     run(Lab(version), story)
+
+
+def test_a_vehicle_tells_its_needs_and_chooses_a_schedule(version: str) -> None:
+    """K15. 1.6 has no messages for it."""
+
+    async def story(lab: Lab) -> None:
+        heard: list[str] = []
+
+        def listen(event: BenchEvent) -> None:
+            if isinstance(event, MessageReceived) and event.action.startswith("NotifyEV"):
+                heard.append(event.action)
+
+        lab.csms.watch(listen)
+        await charging(lab)
+        await told(lab)
+        await lab.csms.set_setting(IDENTITY, "ISO15118Ctrlr.Enabled", "true")
+        lab.post(VehicleNeedsTold(1, ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230)))
+        await asyncio.sleep(1)
+        if version == "ocpp1.6":
+            assert heard == []
+        else:
+            assert heard == ["NotifyEVChargingNeeds"]
+            asked = lab.csms._session(IDENTITY).clerk.profile(
+                wish(1, (0, 16), purpose="tx", transaction=running(lab))
+            )
+            (one,) = asked.payload["chargingProfile"]["chargingSchedule"]
+            other = {
+                **one,
+                "id": 2,
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10}],
+            }
+            asked.payload["chargingProfile"]["chargingSchedule"] = [one, other]
+            answer = await lab.csms.request(IDENTITY, asked.action, asked.payload)
+            assert isinstance(answer, dict)
+            assert answer["status"] == "Accepted"
+            await asyncio.sleep(10)
+            assert current_a(lab) == 10.0
+            mine = Schedule(Unit.AMPERE, (Period(0, 14_000),), schedule_id=1)
+            lab.post(VehicleScheduleChosen(1, mine))
+            await asyncio.sleep(20)
+            assert heard == ["NotifyEVChargingNeeds", "NotifyEVChargingSchedule"]
+            assert current_a(lab) == 16.0
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version), story))

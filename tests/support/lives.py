@@ -96,6 +96,8 @@ from agent.core.events import (
     UpdateRequested,
     UpdateWorkEnded,
     UploadEnded,
+    VehicleNeedsTold,
+    VehicleScheduleChosen,
 )
 from agent.core.orders import (
     Failure,
@@ -107,6 +109,8 @@ from agent.core.orders import (
     UploadWork,
 )
 from agent.core.orders import Step as OrderStep
+from agent.core.smart_charging.needs import ChargingNeeds, Transfer
+from agent.core.smart_charging.profile import Kind
 from agent.core.station import targets
 from agent.core.trust import Certificate, CertificateKind
 from agent.core.values import (
@@ -121,7 +125,7 @@ from agent.core.values import (
 )
 from hal.types import Fault, PilotState, TokenType
 from tests.support.core import OTHER, TAG, WALL_S, Bench, certificate_of, hash_data, reading
-from tests.support.profiles import profiles
+from tests.support.profiles import profiles, schedules
 
 EVSES = st.sampled_from((1, 1, 2, 2, 9))
 TOKENS = st.sampled_from((TAG, OTHER, IdToken("", TokenType.NO_AUTHORIZATION)))
@@ -331,6 +335,14 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         st.sampled_from((0.0, 6.0, 16.0)),
     ),
     ExternalLimitCleared: st.builds(ExternalLimitCleared, REQUEST, st.just("ems")),
+    VehicleNeedsTold: st.builds(
+        VehicleNeedsTold,
+        EVSES,
+        st.just(ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230)),
+    ),
+    VehicleScheduleChosen: st.builds(
+        VehicleScheduleChosen, EVSES, schedules(int(WALL_S), Kind.RELATIVE)
+    ),
     ChargingProfileOffered: st.builds(
         ChargingProfileOffered,
         REQUEST,

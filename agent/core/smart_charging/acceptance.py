@@ -6,13 +6,13 @@ name; OCPP 1.6 6.4). Where the versions differ an offer says so itself: a `lenie
 from a CSMS that may leave out or repeat what the stricter version forbids.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from agent.core import variables
+from agent.core.smart_charging.offer import Offer, Refusal
 from agent.core.smart_charging.profile import (
     MOST_MILLI,
     Book,
@@ -22,10 +22,7 @@ from agent.core.smart_charging.profile import (
     Profile,
     Purpose,
     Schedule,
-    Unit,
 )
-from agent.core.values import EvseSpec, Value
-from agent.core.variables import Settings
 
 LONGEST_S: Final = 2**31 - 1
 """OCPP's integers have 32 bits; in seconds that is 68 years."""
@@ -35,72 +32,6 @@ LATEST_S: Final = 4_102_444_800
 
 MOST_PHASES: Final = 3
 MOST_SCHEDULES: Final = 3
-
-
-class Bounds(Value, frozen=True):
-    """What the settings allow.
-
-    Attributes:
-        enabled: smart charging is switched on.
-        highest_level: highest stack level.
-        units: of limits.
-        most_periods: per schedule.
-        capacity: how many profiles can be installed.
-        fills_start: a lenient offer without a start begins now.
-        chooses: vehicles here can choose among several schedules (ISO 15118).
-    """
-
-    enabled: bool = True
-    highest_level: int = 9
-    units: frozenset[Unit] = frozenset(Unit)
-    most_periods: int = 48
-    capacity: int = 30
-    fills_start: bool = True
-    chooses: bool = False
-
-
-class Offer(Value, frozen=True):
-    """A profile that somebody wants installed, with all that decides about it.
-
-    Attributes:
-        transactions: ids of the open transactions, by EVSE.
-        now_s: None while the time is unknown.
-        lenient: same level and purpose replace, a missing start is now, a start that means
-            nothing is passed over (OCPP 1.6).
-        names_transaction: the offer names a transaction, whether it exists or not.
-        told_needs: the vehicle at this EVSE has told what it needs (ISO 15118).
-        switches_phase: the EVSE can put a vehicle on a phase of its choice.
-    """
-
-    evse_id: int
-    profile: Profile
-    specs: Mapping[int, EvseSpec]
-    transactions: Mapping[int, str]
-    book: Book
-    bounds: Bounds
-    now_s: int | None
-    lenient: bool = False
-    names_transaction: bool = True
-    told_needs: bool = False
-    switches_phase: bool = False
-
-    @property
-    def phases(self) -> int:
-        """Return how many phases the EVSE has, or the widest EVSE of the station."""
-        spec = self.specs.get(self.evse_id)
-        return spec.phases if spec else max(spec.phases for spec in self.specs.values())
-
-
-class Refusal(Value, frozen=True):
-    """Why a profile is not taken.
-
-    Attributes:
-        reason: a 2.0.1 reasonCode, at most 20 characters.
-        info: for people.
-    """
-
-    reason: str
-    info: str
 
 
 Rule: TypeAlias = "Callable[[Offer], Refusal | None]"
@@ -425,19 +356,6 @@ START_RULES: Final = (
     *RULES[RULES.index(has_a_known_level) :],
 )
 """For a profile that comes with a remote start, before there is a transaction."""
-
-
-def bounds(settings: Settings) -> Bounds:
-    """Return what the settings allow."""
-    return Bounds(
-        enabled=settings.flag(variables.SMART_CHARGING_ENABLED),
-        highest_level=settings.integer(variables.PROFILE_STACK_LEVEL),
-        units=frozenset(Unit(unit) for unit in settings.members(variables.RATE_UNIT)),
-        most_periods=settings.integer(variables.PERIODS_PER_SCHEDULE),
-        capacity=settings.integer(variables.MOST_PROFILES),
-        fills_start=settings.flag(variables.FILLS_START),
-        chooses=settings.flag(variables.ISO15118_ENABLED),
-    )
 
 
 def checked(offer: Offer, rules: Iterable[Rule] = RULES) -> Offer | Refusal:

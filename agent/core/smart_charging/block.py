@@ -6,11 +6,23 @@ A TxProfile goes with its transaction. A profile that can never limit anything a
 the limits are looked at next, at the latest at midnight UTC.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from agent.core.effects import CompositeAnswer, Done, Effect, ProfilesReported, Reply, Verdict
+from agent.core import variables
+from agent.core.effects import (
+    ChargingNeedsTold,
+    CompositeAnswer,
+    Done,
+    Effect,
+    Note,
+    ProfilesReported,
+    Reply,
+    VehicleScheduleTold,
+    Verdict,
+)
 from agent.core.events import (
     ChargingProfileOffered,
     ChargingProfilesCleared,
@@ -18,16 +30,21 @@ from agent.core.events import (
     CompositeScheduleRequested,
     Event,
     TransactionOpened,
+    VehicleNeedsTold,
+    VehicleScheduleChosen,
 )
-from agent.core.smart_charging.acceptance import (
-    Bounds,
-    Offer,
-    Refusal,
-    bounds,
-    checked,
-    installed,
+from agent.core.smart_charging.acceptance import checked, installed
+from agent.core.smart_charging.offer import Bounds, Offer, Refusal, bounds
+from agent.core.smart_charging.profile import (
+    Book,
+    Entry,
+    Installed,
+    Profile,
+    Purpose,
+    Schedule,
+    Unit,
 )
-from agent.core.smart_charging.profile import Book, Installed, Profile, Purpose, Unit
+from agent.core.smart_charging.schedule import combine, curve
 from agent.core.smart_charging.state import (
     SmartCharging,
     composed,
@@ -62,6 +79,10 @@ def _decided(state: SmartCharging, event: Event, context: Context) -> Turn[Smart
             return Turn(state, _shown(state, event))
         case CompositeScheduleRequested():
             return Turn(state, (Reply(event.request_id, _composed(state, event, context)),))
+        case VehicleNeedsTold():
+            return _needed(state, event, context)
+        case VehicleScheduleChosen():
+            return _chosen(state, event, context)
         case TransactionOpened(evse_id=evse_id, profile=Profile() as profile):
             return Turn(_begun(state, evse_id, profile, context))
         case _:
@@ -81,6 +102,9 @@ def _offered(
         done = Done(verdict, found.reason, found.info)
         return Turn(state, (Reply(event.request_id, done),))
     state = replace(state, book=installed(found))
+    if found.profile.purpose is Purpose.TX:  # whatever was chosen was of another profile
+        left = {key: item for key, item in state.chosen.items() if key != event.evse_id}
+        state = replace(state, chosen=left)
     return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)),))
 
 
@@ -102,6 +126,7 @@ def _offer(state: SmartCharging, event: ChargingProfileOffered, context: Context
         now_s=second(context.now),
         lenient=event.lenient,
         names_transaction=is_named,
+        told_needs=event.evse_id in state.told,
     )
 
 
@@ -135,6 +160,46 @@ def _cleared(state: SmartCharging, event: ChargingProfilesCleared) -> Turn[Smart
         return Turn(state, (Reply(event.request_id, done),))
     state = replace(state, book=Book(left))
     return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)),))
+
+
+# --- vehicles that negotiate ---
+
+
+def _needed(
+    state: SmartCharging, event: VehicleNeedsTold, context: Context
+) -> Turn[SmartCharging]:
+    """Pass on what a vehicle needs, once its transaction is known (K15.FR.01, K15.FR.16)."""
+    evse_id, running = event.evse_id, transactions(context.evses)
+    if not context.settings.flag(variables.ISO15118_ENABLED) or evse_id not in running:
+        return Turn(state, (Note("vehicle.needs", "nobody asked for them", evse_id),))
+    state = replace(state, told={**state.told, evse_id: running[evse_id]})
+    return Turn(state, (ChargingNeedsTold(evse_id, event.needs),))
+
+
+def _chosen(
+    state: SmartCharging, event: VehicleScheduleChosen, context: Context
+) -> Turn[SmartCharging]:
+    """Take over what a vehicle chose; more than it was offered is no choice (K15.FR.09)."""
+    evse_id, schedule, now_s = event.evse_id, event.schedule, second(context.now)
+    if evse_id not in state.told or now_s is None:
+        return Turn(state, (Note("vehicle.schedule", "it was offered none", evse_id),))
+    chosen = {**state.chosen, evse_id: schedule.schedule_id}
+    state = replace(state, chosen=chosen, seen=None)
+    window = (now_s, now_s + (schedule.duration_s or LONGEST_COMPOSITE_S))
+    evses, settings, now = context.evses, context.settings, context.now
+    offered = composed(state, evse_id, schedule.unit, window, evses, settings, now)
+    if _exceeds(schedule, offered):
+        left = {key: item for key, item in chosen.items() if key != evse_id}
+        note = Note("vehicle.schedule", "it exceeds what was offered", evse_id)
+        return Turn(replace(state, chosen=left), (note,))
+    return Turn(state, (VehicleScheduleTold(evse_id, now_s, schedule),))
+
+
+def _exceeds(schedule: Schedule, offered: Sequence[Entry]) -> bool:
+    limits = curve((entry.start_s, entry.limit) for entry in offered)
+    wishes = curve((period.start_s, period.limit) for period in schedule.periods)
+    both = combine((limits, wishes), lambda said: said[-1] - said[0])
+    return any(more is not None and more > 0 for _, more in both)
 
 
 # --- show ---

@@ -51,6 +51,8 @@ class SmartCharging(Value, frozen=True):
         own: what the profiles for each EVSE allow it now; an EVSE without limit is missing.
         station: what the profiles allow all EVSEs together now.
         bounds: the same, as it is enforced.
+        told: id of the transaction whose vehicle has told its needs, by EVSE.
+        chosen: id of the schedule that this vehicle has chosen, by EVSE.
         wake_s: when that changes, monotonic seconds; None for never.
     """
 
@@ -58,6 +60,8 @@ class SmartCharging(Value, frozen=True):
     own: Mapping[int, Allowed] = {}
     station: Allowed = Allowed()
     bounds: Bounds = Bounds()
+    told: Mapping[int, str] = {}
+    chosen: Mapping[int, int] = {}
     wake_s: float | None = None
     seen: Seen | None = None
 
@@ -82,7 +86,7 @@ def composed(
     parts = {}
     for key, evse in evses.items():
         anchor_s = _anchor_s(evse.transaction, now) if evse.transaction else start_s
-        parts[key] = (_place(evse, settings, anchor_s or start_s), _local_ma(evse))
+        parts[key] = (_place(state, evse, settings, anchor_s or start_s), _local_ma(evse))
     if evse_id != 0:
         place, local_ma = parts[evse_id]
         return composite.entries(state.book, place, unit, local_ma, start_s, end_s)
@@ -116,7 +120,7 @@ def transactions(evses: Mapping[int, Evse]) -> dict[int, str]:
     }
 
 
-def _place(evse: Evse, settings: Settings, anchor_s: int) -> Place:
+def _place(state: SmartCharging, evse: Evse, settings: Settings, anchor_s: int) -> Place:
     """Return the place of an EVSE; `anchor_s` is from when relative schedules count."""
     transaction = evse.transaction
     return Place(
@@ -126,6 +130,7 @@ def _place(evse: Evse, settings: Settings, anchor_s: int) -> Place:
         transaction_id=None if transaction is None else transaction.transaction_id,
         anchor_s=anchor_s,
         falls_back=settings.text(variables.TX_PROFILE_FALLBACK) == "txdefault",
+        chosen=state.chosen.get(evse.spec.evse_id),
     )
 
 
@@ -171,9 +176,12 @@ def current(
         return state
     book = pruned(state.book, running, second(now))
     seen = Seen(book, settings, running, _offset_s(now))
+    told = {key: item for key, item in state.told.items() if running.get(key) == item}
+    chosen = {key: item for key, item in state.chosen.items() if key in told}
     if not book.entries:
-        return SmartCharging(book, seen=seen)
-    return _computed(replace(state, book=book, seen=seen), evses, settings, now)
+        return SmartCharging(book, told=told, chosen=chosen, seen=seen)
+    state = replace(state, book=book, told=told, chosen=chosen, seen=seen)
+    return _computed(state, evses, settings, now)
 
 
 def pruned(book: Book, running: Mapping[int, str], now_s: int | None) -> Book:
@@ -201,7 +209,7 @@ def _computed(
     kinds = {entry.profile.kind for entry in state.book.entries.values()}
     for evse_id, evse in evses.items():
         anchor_s = _anchor_s(evse.transaction, now)
-        place = _place(evse, settings, anchor_s or 0)
+        place = _place(state, evse, settings, anchor_s or 0)
         known_s = None if anchor_s is None else now_s
         allowed = _allowed(state.book, place, known_s, changes)
         if allowed.limit_ma is not None:

@@ -12,6 +12,7 @@ from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
     CertificateSigningWanted,
+    ChargingNeedsTold,
     DataTransferSent,
     HeartbeatSent,
     LimitTold,
@@ -28,6 +29,7 @@ from agent.core.effects import (
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
+    VehicleScheduleTold,
 )
 from agent.core.events import Event, StatusAcknowledged
 from agent.core.orders import FirmwareReported, LogReported
@@ -171,8 +173,8 @@ class Adapter16(Adapter):
                 return certificates.sign(message)
             case DataTransferSent():
                 return data_transfer.send(message)
-            case ProfilesReported():
-                return None  # 1.6 cannot ask for it
+            case ProfilesReported() | ChargingNeedsTold() | VehicleScheduleTold():
+                return None  # 1.6 has no messages for them
             case StatusRepeated():  # pragma: no branch  # exhaustive
                 if isinstance(message.record, LogReported):
                     return diagnostics.repeated(message, message.record)
@@ -194,7 +196,7 @@ class Adapter16(Adapter):
                 return (certificates.sign_answered(payload),)
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
-            case ProfilesReported():
+            case ProfilesReported() | ChargingNeedsTold() | VehicleScheduleTold():
                 return ()
             case StatusRepeated():  # pragma: no branch  # exhaustive
                 return ()

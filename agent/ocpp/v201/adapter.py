@@ -11,6 +11,7 @@ from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
     CertificateSigningWanted,
+    ChargingNeedsTold,
     DataTransferSent,
     HeartbeatSent,
     LimitTold,
@@ -27,6 +28,7 @@ from agent.core.effects import (
     TransactionEnded,
     TransactionStarted,
     TransactionUpdated,
+    VehicleScheduleTold,
 )
 from agent.core.events import CacheClearRequested, Event, Request, StatusAcknowledged
 from agent.core.orders import FirmwareReported, LogReported
@@ -157,6 +159,10 @@ class Adapter201(Adapter):
                 return _call("DataTransfer", data_transfer.request(message))
             case ProfilesReported():
                 return _call("ReportChargingProfiles", smart_charging.report(message, view))
+            case ChargingNeedsTold():
+                return _call("NotifyEVChargingNeeds", smart_charging.needs(message))
+            case VehicleScheduleTold():
+                return _call("NotifyEVChargingSchedule", smart_charging.chosen(message))
             case StatusRepeated(record=record):  # pragma: no branch  # exhaustive
                 return _progress(record)
 
@@ -176,7 +182,7 @@ class Adapter201(Adapter):
                 return (certificates.sign_answered(payload),)
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
-            case ProfilesReported():
+            case ProfilesReported() | ChargingNeedsTold() | VehicleScheduleTold():
                 return ()
             case StatusRepeated():  # pragma: no branch  # exhaustive
                 return ()

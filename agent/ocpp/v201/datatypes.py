@@ -69,6 +69,9 @@ BootReason: TypeAlias = Literal[
     "Unknown",
     "Watchdog",
 ]
+EnergyTransferMode: TypeAlias = Literal[
+    "DC", "AC_single_phase", "AC_two_phase", "AC_three_phase"
+]
 ChargingLimitSource: TypeAlias = Literal["EMS", "Other", "SO", "CSO"]
 ChargingProfileKind: TypeAlias = Literal["Absolute", "Recurring", "Relative"]
 ChargingProfilePurpose: TypeAlias = Literal[
@@ -556,3 +559,34 @@ class LogParameters(Wire, frozen=True):
     remote_location: Str512
     oldest_timestamp: DateTime | None = None
     latest_timestamp: DateTime | None = None
+
+
+class ACChargingParameters(Wire, frozen=True):
+    """What a vehicle takes on AC (ACChargingParametersType)."""
+
+    energy_amount: Int
+    ev_min_current: Int
+    ev_max_current: Int
+    ev_max_voltage: Int
+
+
+class DCChargingParameters(Wire, frozen=True):
+    """What a vehicle takes on DC (DCChargingParametersType)."""
+
+    ev_max_current: Int
+    ev_max_voltage: Int
+    energy_amount: Int | None = None
+    ev_max_power: Int | None = None
+    state_of_charge: Annotated[int, Meta(ge=0, le=100)] | None = None
+    ev_energy_capacity: Int | None = None
+    full_soc: Annotated[int, Meta(ge=0, le=100)] | None = field(name="fullSoC", default=None)
+    bulk_soc: Annotated[int, Meta(ge=0, le=100)] | None = field(name="bulkSoC", default=None)
+
+
+class ChargingNeeds(Wire, frozen=True):
+    """What a vehicle needs (ChargingNeedsType)."""
+
+    requested_energy_transfer: EnergyTransferMode
+    ac_charging_parameters: ACChargingParameters | None = None
+    dc_charging_parameters: DCChargingParameters | None = None
+    departure_time: DateTime | None = None

@@ -14,6 +14,7 @@ from agent.ocpp.v201.datatypes import (
     AuthorizeCertificateStatus,
     BootReason,
     ChargingLimitSource,
+    ChargingNeeds,
     ChargingProfile,
     ChargingProfileCriterion,
     ChargingRateUnit,
@@ -456,6 +457,36 @@ class GetCompositeScheduleResponse(Wire, frozen=True):
     schedule: CompositeSchedule | None = None
 
 
+class NotifyEVChargingNeedsRequest(Wire, frozen=True):
+    """What a vehicle needs."""
+
+    evse_id: Int
+    charging_needs: ChargingNeeds
+    max_schedule_tuples: Int | None = None
+
+
+class NotifyEVChargingNeedsResponse(Wire, frozen=True):
+    """Whether a schedule follows."""
+
+    status: Literal["Accepted", "Rejected", "Processing"]
+    status_info: StatusInfo | None = None
+
+
+class NotifyEVChargingScheduleRequest(Wire, frozen=True):
+    """How a vehicle is going to charge."""
+
+    time_base: DateTime
+    evse_id: Int
+    charging_schedule: ChargingSchedule
+
+
+class NotifyEVChargingScheduleResponse(Wire, frozen=True):
+    """Whether the CSMS agrees."""
+
+    status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
+
+
 class ReportChargingProfilesRequest(Wire, frozen=True):
     """Installed profiles of one EVSE and source."""
 
@@ -712,6 +743,8 @@ STATION_REQUESTS: Mapping[str, type[Wire]] = {
     "MeterValues": MeterValuesRequest,
     "ReservationStatusUpdate": ReservationStatusUpdateRequest,
     "NotifyChargingLimit": NotifyChargingLimitRequest,
+    "NotifyEVChargingNeeds": NotifyEVChargingNeedsRequest,
+    "NotifyEVChargingSchedule": NotifyEVChargingScheduleRequest,
     "ReportChargingProfiles": ReportChargingProfilesRequest,
     "SecurityEventNotification": SecurityEventNotificationRequest,
     "SignCertificate": SignCertificateRequest,
@@ -771,6 +804,8 @@ RESPONSES: Mapping[str, type[Wire]] = {
     "LogStatusNotification": LogStatusNotificationResponse,
     "MeterValues": MeterValuesResponse,
     "NotifyChargingLimit": NotifyChargingLimitResponse,
+    "NotifyEVChargingNeeds": NotifyEVChargingNeedsResponse,
+    "NotifyEVChargingSchedule": NotifyEVChargingScheduleResponse,
     "ReportChargingProfiles": ReportChargingProfilesResponse,
     "RequestStartTransaction": RequestStartTransactionResponse,
     "RequestStopTransaction": RequestStopTransactionResponse,
@@ -805,8 +840,6 @@ UNSUPPORTED = frozenset(
         "GetTransactionStatus",
         "NotifyCustomerInformation",
         "NotifyDisplayMessages",
-        "NotifyEVChargingNeeds",
-        "NotifyEVChargingSchedule",
         "NotifyEvent",
         "NotifyMonitoringReport",
         "NotifyReport",

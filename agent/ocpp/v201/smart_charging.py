@@ -3,7 +3,13 @@
 import math
 from typing import Literal, cast
 
-from agent.core.effects import CompositeAnswer, Outcome, ProfilesReported
+from agent.core.effects import (
+    ChargingNeedsTold,
+    CompositeAnswer,
+    Outcome,
+    ProfilesReported,
+    VehicleScheduleTold,
+)
 from agent.core.events import (
     ChargingProfileOffered,
     ChargingProfilesCleared,
@@ -29,6 +35,8 @@ from agent.ocpp.v201.messages import (
     GetChargingProfilesResponse,
     GetCompositeScheduleRequest,
     GetCompositeScheduleResponse,
+    NotifyEVChargingNeedsRequest,
+    NotifyEVChargingScheduleRequest,
     ReportChargingProfilesRequest,
     SetChargingProfileRequest,
     SetChargingProfileResponse,
@@ -145,6 +153,31 @@ def report(message: ProfilesReported, view: View) -> ReportChargingProfilesReque
         message.evse_id,
         tuple(_profile(profile, view) for profile in message.profiles),
         tbc=None if message.is_last else True,
+    )
+
+
+# --- vehicles that negotiate ---
+
+
+def needs(message: ChargingNeedsTold) -> NotifyEVChargingNeedsRequest:
+    """Return what a vehicle needs (K15)."""
+    wants = message.needs
+    parameters = datatypes.ACChargingParameters(
+        wants.energy_wh, wants.least_a, wants.most_a, wants.most_v
+    )
+    return NotifyEVChargingNeedsRequest(
+        message.evse_id,
+        datatypes.ChargingNeeds(
+            wants.transfer.value, parameters, departure_time=_text(wants.departs_s)
+        ),
+        max_schedule_tuples=wants.most_tuples,
+    )
+
+
+def chosen(message: VehicleScheduleTold) -> NotifyEVChargingScheduleRequest:
+    """Return how a vehicle is going to charge (K15)."""
+    return NotifyEVChargingScheduleRequest(
+        to_text(message.start_s), message.evse_id, _told(message.schedule)
     )
 
 

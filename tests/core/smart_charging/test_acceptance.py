@@ -11,14 +11,11 @@ from agent.core.smart_charging.acceptance import (
     LONGEST_S,
     RULES,
     START_RULES,
-    Bounds,
-    Offer,
-    Refusal,
-    bounds,
     checked,
     installed,
     replaced,
 )
+from agent.core.smart_charging.offer import Bounds, Offer, Refusal, bounds
 from agent.core.smart_charging.profile import (
     MOST_MILLI,
     Book,

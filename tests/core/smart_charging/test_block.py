@@ -8,11 +8,14 @@ from msgspec.structs import replace
 
 from agent.core import durable
 from agent.core.effects import (
+    ChargingNeedsTold,
     CompositeAnswer,
     Done,
+    Note,
     ProfilesReported,
     Reply,
     SettingsAnswer,
+    VehicleScheduleTold,
     Verdict,
 )
 from agent.core.events import (
@@ -27,8 +30,11 @@ from agent.core.events import (
     SettingsReadRequested,
     TimeLearned,
     TransactionAcknowledged,
+    VehicleNeedsTold,
+    VehicleScheduleChosen,
 )
 from agent.core.smart_charging.block import LONGEST_COMPOSITE_S, PROFILES_PER_REPORT
+from agent.core.smart_charging.needs import ChargingNeeds, Transfer
 from agent.core.smart_charging.profile import (
     Book,
     Entry,
@@ -43,7 +49,7 @@ from agent.core.station import deadline, targets
 from agent.core.values import EvseCapabilities
 from hal.types import PilotState
 from tests.support.core import OTHER, TAG, WALL_S, Bench
-from tests.support.profiles import profile
+from tests.support.profiles import profile, schedule
 
 NOW = int(WALL_S)
 TX, MAX, DEFAULT = Purpose.TX, Purpose.STATION_MAX, Purpose.TX_DEFAULT
@@ -648,3 +654,90 @@ def test_the_limits_have_an_instant_at_which_they_change() -> None:
     assert due is not None
     assert due == pytest.approx(600, abs=0.01)
     assert deadline(bench.station) is not None
+
+
+# --- vehicles that negotiate ---
+
+NEEDS = ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230)
+
+
+def negotiating() -> Bench:
+    bench = charging(ISO15118Ctrlr__Enabled="true")
+    bench.post(VehicleNeedsTold(1, NEEDS))
+    return bench
+
+
+def several(bench: Bench) -> Profile:
+    one = tx_profile(bench, 1, 0)
+    schedules = (
+        schedule([(0, 16), (600, 10)], start=NOW - 60, schedule_id=1),
+        schedule([(0, 12)], start=NOW - 60, schedule_id=2),
+    )
+    return replace(one, schedules=schedules)
+
+
+def test_the_csms_is_told_what_a_vehicle_needs() -> None:
+    """K15.FR.01."""
+    assert negotiating().told(ChargingNeedsTold) == [ChargingNeedsTold(1, NEEDS)]
+
+
+def test_needs_without_a_transaction_or_unasked_are_only_noted() -> None:
+    """K15.FR.16."""
+    for bench in (Bench(ISO15118Ctrlr__Enabled="true").ready(), charging()):
+        bench.post(VehicleNeedsTold(1, NEEDS))
+        assert not bench.told(ChargingNeedsTold)
+        assert bench.told(Note)[-1].kind == "vehicle.needs"
+
+
+def test_of_several_schedules_the_vehicle_chooses_one() -> None:
+    bench = negotiating()
+    assert offer(bench, several(bench)) == ACCEPTED
+    assert offered(bench) == 12.0  # until then all of them limit
+    mine = schedule([(0, 16), (60, 8)], start=None, schedule_id=1, duration=300)
+    bench.post(VehicleScheduleChosen(1, mine))
+    (told,) = bench.told(VehicleScheduleTold)
+    assert isinstance(told, VehicleScheduleTold)
+    assert (told.evse_id, told.schedule) == (1, mine)
+    assert told.start_s == int(WALL_S + bench.now_s)
+    bench.wait(10)
+    assert offered(bench) == 16.0
+
+
+def test_more_than_was_offered_is_no_choice() -> None:
+    """K15.FR.09."""
+    bench = negotiating()
+    offer(bench, several(bench))
+    for wish in ([(0, 16.1)], [(0, 10), (700, 16)]):
+        bench.post(VehicleScheduleChosen(1, schedule(wish, start=None, schedule_id=1)))
+    bench.wait(10)
+    assert not bench.told(VehicleScheduleTold)
+    assert offered(bench) == 12.0
+
+
+def test_who_was_offered_nothing_chooses_nothing() -> None:
+    bench = charging()
+    bench.post(VehicleScheduleChosen(1, schedule([(0, 6)], start=None)))
+    assert not bench.told(VehicleScheduleTold)
+
+
+def test_a_new_profile_is_chosen_from_anew() -> None:
+    """K16."""
+    bench = negotiating()
+    offer(bench, several(bench))
+    bench.post(VehicleScheduleChosen(1, schedule([(0, 8)], start=None, schedule_id=1)))
+    bench.wait(10)
+    assert offered(bench) == 16.0
+    offer(bench, several(bench))
+    assert offered(bench) == 12.0
+
+
+def test_the_next_vehicle_tells_its_own_needs() -> None:
+    bench = negotiating()
+    several_of_the_first = several(bench)
+    bench.tap()
+    bench.obey()
+    bench.meter(1100)
+    bench.pilot(PilotState.A)
+    bench.charge()
+    mine = replace(several_of_the_first, transaction_id=transaction(bench))
+    assert offer(bench, mine).reason == "InvalidMessageSeq"

@@ -4,14 +4,23 @@ import copy
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from agent.core.effects import CompositeAnswer, Done, Verdict
+from agent.core.effects import (
+    ChargingNeedsTold,
+    CompositeAnswer,
+    Done,
+    ProfilesReported,
+    VehicleScheduleTold,
+    Verdict,
+)
 from agent.core.events import (
     ChargingProfileOffered,
     ChargingProfilesCleared,
     CompositeScheduleRequested,
 )
+from agent.core.smart_charging.needs import ChargingNeeds, Transfer
 from agent.core.smart_charging.profile import (
     Entry,
     Kind,
@@ -24,7 +33,7 @@ from agent.core.smart_charging.profile import (
 )
 from agent.core.variables import COMPOSITE_START, Settings
 from agent.ocppj.errors import RpcError, RpcErrorCode
-from tests.ocpp.v16.facts import TWO, VIEW, FixedView, answer, asked
+from tests.ocpp.v16.facts import ADAPTER, TWO, VIEW, FixedView, answer, asked
 
 REQUEST = {
     "connectorId": 0,
@@ -282,3 +291,16 @@ def test_a_unit_that_does_not_exist_is_an_error():
     with pytest.raises(RpcError) as caught:
         asked("GetCompositeSchedule", ASKED.replace('"W"', '"kW"'))
     assert caught.value.code is RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ProfilesReported(1, 0, "CSO", (), is_last=True),
+        ChargingNeedsTold(1, ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230)),
+        VehicleScheduleTold(1, 0, Schedule(Unit.AMPERE, (Period(0, 6000),))),
+    ],
+)
+def test_what_16_has_no_message_for_is_not_told(message):
+    assert ADAPTER.encode_message(message, VIEW) is None
+    assert ADAPTER.message_accepted(message, msgspec.Raw(b"{}")) == ()

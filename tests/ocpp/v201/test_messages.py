@@ -22,6 +22,8 @@ DATES = {
     "retrieveDateTime",
     "startSchedule",
     "scheduleStart",
+    "departureTime",
+    "timeBase",
     "timestamp",
     "validFrom",
     "validTo",

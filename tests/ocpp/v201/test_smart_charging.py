@@ -1,13 +1,22 @@
 import pytest
 from msgspec.structs import replace
 
-from agent.core.effects import CompositeAnswer, Delivery, Done, ProfilesReported, Verdict
+from agent.core.effects import (
+    ChargingNeedsTold,
+    CompositeAnswer,
+    Delivery,
+    Done,
+    ProfilesReported,
+    VehicleScheduleTold,
+    Verdict,
+)
 from agent.core.events import (
     ChargingProfileOffered,
     ChargingProfilesCleared,
     ChargingProfilesRequested,
     CompositeScheduleRequested,
 )
+from agent.core.smart_charging.needs import ChargingNeeds, Transfer
 from agent.core.smart_charging.profile import (
     Entry,
     Kind,
@@ -312,3 +321,45 @@ def test_a_composite_schedule_is_told(outcome, answered):
     incoming = asked("GetCompositeSchedule", {"duration": 600, "evseId": 1})
     payload = Adapter201().respond(incoming, outcome, Facts())
     assert answer("GetCompositeSchedule", payload) == answered
+
+
+# --- vehicles that negotiate ---
+
+
+@pytest.mark.parametrize("departs_s", [None, 1_767_225_600])
+def test_the_needs_of_a_vehicle_are_told(departs_s):
+    """K15.FR.01."""
+    needs = ChargingNeeds(Transfer.SINGLE_PHASE, 20_000, 6, 16, 230, departs_s, 12)
+    message = ChargingNeedsTold(1, needs)
+    departs = {} if departs_s is None else {"departureTime": "2026-01-01T00:00:00.000Z"}
+    assert sent(Adapter201().encode_message(message, Facts()), "NotifyEVChargingNeeds") == {
+        "evseId": 1,
+        "maxScheduleTuples": 12,
+        "chargingNeeds": {
+            "requestedEnergyTransfer": "AC_single_phase",
+            "acChargingParameters": {
+                "energyAmount": 20_000,
+                "evMinCurrent": 6,
+                "evMaxCurrent": 16,
+                "evMaxVoltage": 230,
+            },
+            **departs,
+        },
+    }
+    assert Adapter201().message_accepted(message, raw({"status": "Rejected"})) == ()
+
+
+def test_the_choice_of_a_vehicle_is_told():
+    schedule = Schedule(Unit.AMPERE, (Period(0, 8100),), 2, duration_s=600)
+    message = VehicleScheduleTold(1, 1_767_225_600, schedule)
+    assert sent(Adapter201().encode_message(message, Facts()), "NotifyEVChargingSchedule") == {
+        "timeBase": "2026-01-01T00:00:00.000Z",
+        "evseId": 1,
+        "chargingSchedule": {
+            "id": 2,
+            "duration": 600,
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8.1}],
+        },
+    }
+    assert Adapter201().message_accepted(message, raw({"status": "Accepted"})) == ()
