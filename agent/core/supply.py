@@ -140,21 +140,7 @@ def governed(
     }
     room = _room(bounds.station, rules)
     division = _divided(division, after, room, rules, now_s)
-    left = room
-    for evse in after.values():
-        left = left.less(_worst_ma(evse), _conductors(evse))
-    is_shared = not room.is_endless
-    for evse in sorted(after.values(), key=_raised_first):
-        evse_id = evse.spec.evse_id
-        target_ma = division.shares_ma.get(evse_id, 0)
-        fits_ma = left.fits_ma(_conductors(evse))
-        reach_ma = None if fits_ma is None else _worst_ma(evse) + fits_ma
-        supply = _moved(evse.supply, target_ma, reach_ma, now_s)
-        share_ma = target_ma if is_shared and supply.asks_s is not None else None
-        if (supply, share_ma) != (evse.supply, evse.supply.share_ma):
-            after[evse_id] = replace(evse, supply=replace(supply, share_ma=share_ma))
-            more_ma = _worst_ma(after[evse_id]) - _worst_ma(evse)
-            left = left.less(more_ma, _conductors(evse))
+    _move(after, room, division, now_s)
     for evse_id, evse in evses.items():
         if after[evse_id].supply == evse.supply:
             after[evse_id] = evse
@@ -165,6 +151,25 @@ def governed(
         division = replace(division, wake_s=wake_s)
     is_same = all(after[evse_id] is evse for evse_id, evse in evses.items())
     return Outcome(evses if is_same else after, division, tuple(_raised(evses, after, now_s)))
+
+
+def _move(evses: dict[int, Evse], room: Room, division: Division, now_s: float) -> None:
+    """Move every offer towards its share, raising only into room that nobody may draw from."""
+    left = room
+    for evse in evses.values():
+        left = left.less(_worst_ma(evse), _conductors(evse))
+    for evse in sorted(evses.values(), key=_raised_first):
+        evse_id = evse.spec.evse_id
+        target_ma = division.shares_ma.get(evse_id, 0)
+        fits_ma = left.fits_ma(_conductors(evse))
+        reach_ma = None if fits_ma is None else _worst_ma(evse) + fits_ma
+        supply = _moved(evse.supply, target_ma, reach_ma, now_s)
+        is_shared = not room.is_endless and supply.asks_s is not None
+        share_ma = target_ma if is_shared else None
+        if (supply, share_ma) != (evse.supply, evse.supply.share_ma):
+            evses[evse_id] = replace(evse, supply=replace(supply, share_ma=share_ma))
+            more_ma = _worst_ma(evses[evse_id]) - _worst_ma(evse)
+            left = left.less(more_ma, _conductors(evse))
 
 
 def _raised_first(evse: Evse) -> tuple[bool, float]:

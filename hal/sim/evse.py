@@ -13,7 +13,6 @@ need a running loop; what they cause arrives at the listener as from hardware.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from msgspec import structs
 
@@ -21,6 +20,7 @@ from hal.api import EvseController, EvseListener, Meter, TokenReader, check_offe
 from hal.errors import BusError, DeviceError
 from hal.sim.meter import Register
 from hal.sim.signer import Signer
+from hal.sim.timer import Timer
 from hal.sim.vehicle import SWITCH_OFF_S, Draw, SimRefused, Vehicle
 from hal.types import (
     READY_STATES,
@@ -106,10 +106,10 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         self._temperature_c: float | None = None
         self._faults: dict[Fault, str] = {}
         self._told_faults: set[Fault] = set()
-        self._expiry = _Timer(self.make_safe)
-        self._reaction = _Timer(self._react)
-        self._contactor = _Timer(self._move_contactor)
-        self._report = _Timer(self._report_meter)
+        self._expiry = Timer(self.make_safe)
+        self._reaction = Timer(self._react)
+        self._contactor = Timer(self._move_contactor)
+        self._report = Timer(self._report_meter)
         self._target_closed = False
         self._told: tuple[PilotState, int] | None = None
 
@@ -519,31 +519,6 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
             self._listener.meter_read(self.reading())
         flows = self._register.draw.flows
         self._report.start(self._report_s if flows else self._idle_report_s)
-
-
-class _Timer:
-    """One callback at a time, later in the loop's time."""
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback = callback
-        self._handle: asyncio.TimerHandle | None = None
-
-    @property
-    def is_set(self) -> bool:
-        return self._handle is not None
-
-    def start(self, delay_s: float) -> None:
-        self.stop()
-        self._handle = asyncio.get_running_loop().call_later(delay_s, self._fire)
-
-    def stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
-    def _fire(self) -> None:
-        self._handle = None
-        self._callback()
 
 
 def _name(fault: Fault) -> str:
