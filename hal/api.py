@@ -17,7 +17,7 @@ for every driver:
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hal.types import (
     MAX_OFFER_A,
@@ -122,6 +122,22 @@ class EvseController(Device, Protocol):
 
         Raises:
             BusError: the device did not answer; the lock is as it was.
+        """
+
+
+@runtime_checkable
+class PhaseSwitch(Protocol):
+    """The contactor that connects L2 and L3, of an EVSE that has one."""
+
+    @abstractmethod
+    async def switch(self, phases: int) -> None:
+        """Connect one phase or three; the same again does nothing.
+
+        The caller keeps the pauses before and after.
+
+        Raises:
+            BusError: the device did not answer, or its main contactor is closed; the phases
+                are as they were.
         """
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
-from hal.api import DigitalInput, EvseController, EvseListener, Meter, TokenReader
+from hal.api import DigitalInput, EvseController, EvseListener, Meter, PhaseSwitch, TokenReader
 from hal.board_file import (
     Board,
     EvseSettings,
@@ -90,6 +90,7 @@ class EvseHardware:
         max_a: what the wiring carries by the board file, A per phase, 6 to 80.
         phases: 1 or 3.
         controller, meter, readers: each to be run with the EVSE's listener.
+        phase_switch: None unless the board file allows it and the controller is able to.
     """
 
     evse_id: int
@@ -99,6 +100,7 @@ class EvseHardware:
     controller: EvseController
     meter: Meter
     readers: tuple[TokenReader, ...]
+    phase_switch: PhaseSwitch | None = None
 
 
 @dataclass(frozen=True)
@@ -176,12 +178,15 @@ class _Builder:
         self.counting: dict[str, _HasCounters] = {}
 
     def evse(self, evse: EvseSettings) -> EvseHardware:
+        controller = self._controller(evse)
+        switch = controller if isinstance(controller, PhaseSwitch) else None
         return EvseHardware(
             evse_id=evse.id,
             connectors=evse.connectors,
             max_a=evse.max_a,
             phases=evse.phases,
-            controller=self._controller(evse),
+            controller=controller,
+            phase_switch=switch if evse.phase_switching else None,
             meter=self._meter(evse),
             readers=self._readers(evse),
         )

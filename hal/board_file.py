@@ -153,6 +153,7 @@ class EvseSettings(Value, frozen=True):
             its meter; empty for L1, or L1, L2, L3.
         weight: of its share when sharing is "weighted".
         derating: None without a temperature sensor.
+        phase_switching: allowed for its vehicles; some are harmed by it (docs/limits.md).
     """
 
     id: Annotated[int, Meta(ge=1, le=MAX_EVSES)]
@@ -165,6 +166,7 @@ class EvseSettings(Value, frozen=True):
     conductors: Annotated[tuple[Conductor, ...], Meta(max_length=3)] = ()
     weight: Annotated[int, Meta(ge=1, le=100)] | None = None
     derating: DeratingSettings | None = None
+    phase_switching: bool = False
 
 
 class SimulatedInputSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
@@ -434,6 +436,10 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
             yield (*at, "conductors"), text
         if evse.weight is not None and data.site.sharing != "weighted":
             yield (*at, "weight"), 'counts only with sharing = "weighted" in [site]'
+        if evse.phase_switching and evse.phases == 1:
+            yield (*at, "phase_switching"), "needs an EVSE of three phases"
+        if evse.phase_switching and not _is_simulated(evse):
+            yield (*at, "phase_switching"), "this controller cannot switch phases"
         heat = evse.derating
         if heat is not None and heat.to_c <= heat.from_c:
             yield (*at, "derating", "to_c"), f"must be more than from_c, {heat.from_c:g}"

@@ -150,6 +150,7 @@ class EvseCapabilities(Value, frozen=True):
         phases: 1 or 3.
         is_tethered: the cable is fixed to the station.
         has_lock: the socket has a retention lock.
+        can_switch_phases: it can connect one phase instead of three.
         meter_type, meter_serial: as the meter tells; None when it does not.
     """
 
@@ -157,5 +158,6 @@ class EvseCapabilities(Value, frozen=True):
     phases: int
     is_tethered: bool = False
     has_lock: bool = False
+    can_switch_phases: bool = False
     meter_type: str | None = None
     meter_serial: str | None = None

@@ -26,6 +26,7 @@ MEANINGS: Final = {
     "temperature": "lowered because it is hot",
     "offline": "the CSMS is out of reach",
     "share": "its part of what the station may draw",
+    "phases": "its phases are to change, or just have",
     "ramp": "it may have more, and gets it in a moment",
     "pause": "it may have an offer again once its pause was long enough",
 }

@@ -37,7 +37,7 @@ GRID: Final = "grid"
 OFFLINE: Final = "offline"
 RESERVED: Final = frozenset(
     {FUSE, GRID, OFFLINE, "hardware", "board", "cable", "temperature", "profile"}
-    | {"share", "ramp", "pause"}
+    | {"share", "ramp", "pause", "phases"}
 )
 """Origins that nobody outside may use."""
 

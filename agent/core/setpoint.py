@@ -4,6 +4,7 @@
     temperature               what is left of that when it is hot
     offline, external, …      bounds on this EVSE from elsewhere (agent.core.bounds)
     share                     its part of what the station as a whole may draw
+    phases                    its phases are to change, or just have
     ramp                      it may have more, and gets it in a moment (agent.core.supply)
     pause                     it may have an offer again, once its pause has been long enough
 
@@ -17,6 +18,7 @@ LOWEST_OFFER_A = 6.0
 """Least current a control pilot can offer (IEC 61851-1 annex A)."""
 
 PAUSE = "pause"
+PHASES = "phases"
 RAMP = "ramp"
 SHARE = "share"
 
@@ -26,6 +28,8 @@ def limits(evse: Evse) -> tuple[Limit, ...]:
     supply, found = evse.supply, [*own_limits(evse)]
     if supply.share_ma is not None:
         found.append(Limit(SHARE, supply.share_ma / 1000))
+    if supply.is_switching:
+        found.append(Limit(PHASES, 0.0))
     least_ma = min(offerable_ma(limit.limit_a) for limit in found)
     if supply.asks_s is not None and supply.offer_ma < least_ma:
         origin = RAMP if supply.paused_s is None else PAUSE

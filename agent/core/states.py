@@ -274,6 +274,22 @@ class Habit(Value, frozen=True):
     loaded: tuple[bool, ...] | None = None
 
 
+class Lines(Value, frozen=True):
+    """Which phases are connected where they can be switched (agent.core.phase_switching).
+
+    Attributes:
+        wanted: 1 or 3; None where nothing is switched.
+        phases: what the hardware was told last; None: nobody knows.
+        idle_s: since when nothing flows and nothing is offered, None while it may.
+        switched_s: when the hardware was told last.
+    """
+
+    wanted: int | None = None
+    phases: int | None = None
+    idle_s: float | None = None
+    switched_s: float | None = None
+
+
 class Supply(Value, frozen=True):
     """What an EVSE offers, and how it came to that (agent.core.supply).
 
@@ -295,6 +311,8 @@ class Supply(Value, frozen=True):
         over_s: since when the vehicle draws more than it may.
         is_tripped: the vehicle drew too much for too long, and is still plugged in.
         limits: bounds on this EVSE beside the hardware's.
+        lines: which phases are connected, where they can be switched.
+        is_switching: nothing is offered because the phases are to change, or just have.
     """
 
     offer_ma: int = 0
@@ -311,6 +329,8 @@ class Supply(Value, frozen=True):
     over_s: float | None = None
     is_tripped: bool = False
     limits: tuple[Limit, ...] = ()
+    lines: Lines = Lines()
+    is_switching: bool = False
 
 
 class Evse(Value, frozen=True):

@@ -297,6 +297,7 @@ def _supplied(station: Station, env: Env) -> tuple[Station, tuple[Event, ...]]:
             terms=station.site.terms,
             voltage_v=station.site.voltage_v,
             pause_s=settings.integer(variables.MINIMUM_PAUSE),
+            is_site=len(station.evses) > 1,
         ),
         now_s,
         storage_ok=station.storage_ok,

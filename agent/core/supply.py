@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from agent.core import phase_switching
 from agent.core.events import Event, FaultCleared, FaultRaised, OffersChanged
 from agent.core.setpoint import may_offer, offerable_ma, own_limits
 from agent.core.smart_charging.allocation import (
@@ -82,11 +83,13 @@ class Rules(Value, frozen=True):
         terms: how a station-wide limit is divided.
         voltage_v: nominal, line to neutral; turns W into A.
         pause_s: shortest time without an offer after a limit took it away.
+        is_site: there are several EVSEs, so that the station's power is not that of one.
     """
 
     terms: Terms = Terms()
     voltage_v: float = 230.0
     pause_s: float = 60.0
+    is_site: bool = True
 
 
 class Division(Value, frozen=True):
@@ -191,6 +194,14 @@ def _watched(
         return evse  # most EVSEs at most times
     asks = may_offer(evse, storage_ok=storage_ok)
     given = bounds.evses.get(evse.spec.evse_id, ())
+    if phase_switching.is_able(evse):
+        shared = () if rules.is_site else bounds.station
+        watts = [one.limit_w for one in (*given, *shared) if one.limit_w is not None]
+        power_w = min(watts, default=None)
+        lines = phase_switching.led(evse, power_w, rules.voltage_v, drawn, now_s)
+        is_switching = phase_switching.is_switching(lines, now_s)
+        supply = replace(supply, lines=lines, is_switching=is_switching)
+        evse = replace(evse, supply=supply)
     over_s = _over_s(supply, drawn, now_s)
     is_above = drawn is not None and max(drawn) > supply.offer_ma
     supply = replace(supply, was_above=bool(supply.held_ma) and (supply.was_above or is_above))
@@ -297,11 +308,12 @@ def _over_s(supply: Supply, drawn: tuple[int, ...] | None, now_s: float) -> floa
 
 def _conductors(evse: Evse) -> tuple[int, ...]:
     """Return the line conductors that its vehicle loads, or may load."""
-    wiring, loaded = evse.spec.wiring, evse.supply.habit.loaded
+    wiring = evse.spec.wiring[: phase_switching.in_use(evse)]
+    loaded = evse.supply.habit.loaded
     if loaded is None:
         return wiring
     return tuple(
-        conductor for conductor, is_loaded in zip(wiring, loaded, strict=True) if is_loaded
+        conductor for conductor, is_loaded in zip(wiring, loaded, strict=False) if is_loaded
     )
 
 
@@ -318,7 +330,8 @@ def _limit(bound: Bound, evse: Evse, rules: Rules) -> Limit:
     if bound.limit_a is not None:
         return Limit(bound.origin, bound.limit_a)
     power_w = bound.limit_w or 0.0
-    return Limit(bound.origin, power_w / (rules.voltage_v * evse.spec.phases))
+    phases = phase_switching.in_use(evse)
+    return Limit(bound.origin, power_w / (rules.voltage_v * phases))
 
 
 def _room(bounds: Sequence[Bound], rules: Rules) -> Room:
@@ -354,7 +367,7 @@ def _divided(
 def _claim(evse: Evse, rules: Rules, now_s: float) -> Claim | None:
     """Return what an EVSE could use, None while it can use nothing."""
     supply, session = evse.supply, evse.session
-    if supply.asks_s is None or not isinstance(session, Active):
+    if supply.asks_s is None or supply.is_switching or not isinstance(session, Active):
         return None
     cap_ma = min(offerable_ma(limit.limit_a) for limit in own_limits(evse))
     if supply.excess_ma:
@@ -457,6 +470,7 @@ def _instants(
         supply, inputs = evse.supply, evse.inputs
         if supply.asks_s is not None:
             found += (supply.moved_s + RAISE_EVERY_S, _resumes_s(supply, rules))
+        found += phase_switching.instants(supply.lines)
         if supply.held_ma:
             found += (supply.held_s + SETTLED_S, supply.held_s + SILENT_S)
         if supply.habit != UNKNOWN and inputs.reading_at is not None:

@@ -19,6 +19,7 @@ class EvseTarget(Value, frozen=True):
         energize: contactor closed.
         offer_a: current offered by the pilot in A per phase, 0 for none.
         lock: plug held.
+        phases: how many are to be connected; None: as they are.
         at_once: the contactor opens under load; otherwise the vehicle is asked first, by
             ending the offer, and the contactor follows within 6 s (IEC 61851-1).
     """
@@ -27,6 +28,7 @@ class EvseTarget(Value, frozen=True):
     offer_a: float = 0.0
     lock: bool = False
     at_once: bool = False
+    phases: int | None = None
 
     def safer(self, other: "EvseTarget") -> "EvseTarget":
         """Return the meet: less energy, less current, a plug held by either."""
@@ -35,6 +37,7 @@ class EvseTarget(Value, frozen=True):
             offer_a=min(self.offer_a, other.offer_a),
             lock=self.lock or other.lock,
             at_once=self.at_once or other.at_once,
+            phases=self.phases if self.phases == other.phases else None,
         )
 
 
@@ -81,6 +84,7 @@ def evse_target(evse: Evse, *, storage_ok: bool, is_releasing: bool = False) -> 
     is_open = evse.inputs.is_closed is False
     offer = offered_a(evse, storage_ok=storage_ok)
     at_once = evse.inputs.blocking is not None or not evse.inputs.is_plugged
+    phases = evse.supply.lines.phases
     match evse.session:
         case Active():
             return EvseTarget(
@@ -88,17 +92,18 @@ def evse_target(evse: Evse, *, storage_ok: bool, is_releasing: bool = False) -> 
                 offer_a=offer,
                 lock=True,
                 at_once=at_once,
+                phases=phases,
             )
         case Ending(keeps_plug=keeps):
             is_held = not is_open or (keeps and not is_releasing)
-            return EvseTarget(lock=is_held, at_once=at_once)
+            return EvseTarget(lock=is_held, at_once=at_once, phases=phases)
         case Authorized():
             is_held = evse.inputs.is_plugged and evse.inputs.has_lock and not is_releasing
-            return EvseTarget(lock=is_held, at_once=at_once)
+            return EvseTarget(lock=is_held, at_once=at_once, phases=phases)
         case Finished(owner=owner):
             is_held = owner is not None and not is_releasing
-            return EvseTarget(lock=is_held, at_once=at_once)
+            return EvseTarget(lock=is_held, at_once=at_once, phases=phases)
         case Resuming():
-            return EvseTarget(lock=True, at_once=at_once)
+            return EvseTarget(lock=True, at_once=at_once, phases=phases)
         case _:
-            return EvseTarget(at_once=at_once)
+            return EvseTarget(at_once=at_once, phases=phases)

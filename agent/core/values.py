@@ -241,6 +241,7 @@ class EvseSpec(Value, frozen=True):
         conductors: line conductors of the grid, 0 to 2, that its phases are wired to, in
             the order of its meter; empty for the first ones.
         weight: of its share, 1 to 100.
+        switches_phases: its vehicle may be charged on one phase instead of three.
         derates_c: temperatures in °C from which the offer is lowered, and at which only
             6 A are left; None without a sensor.
         measures: points of its meter, as register maps name them; None: all there are.
@@ -253,6 +254,7 @@ class EvseSpec(Value, frozen=True):
     conductors: tuple[int, ...] = ()
     weight: int = 1
     derates_c: tuple[float, float] | None = None
+    switches_phases: bool = False
     measures: tuple[str, ...] | None = None
 
     @property

@@ -176,6 +176,7 @@ class EvseRunner:
         self._offer_a: float | None = None
         self._is_energized: bool | None = None
         self._is_locked: bool | None = None
+        self._phases: int | None = None
         self._renew_at = self._repeat_at = 0.0
         self._cut_at: float | None = None
 
@@ -264,7 +265,7 @@ class EvseRunner:
             self._wake.clear()
             if self.reporter.is_anew:
                 self.reporter.is_anew = False
-                self._offer_a = self._is_energized = self._is_locked = None
+                self._offer_a = self._is_energized = self._is_locked = self._phases = None
             try:
                 await self._approached(self._target)
             except HalError as error:
@@ -291,7 +292,8 @@ class EvseRunner:
         Raises:
             HalError: a command was lost; what had been given before it stands.
         """
-        for part in (self._lowered, self._opened, self._held, self._raised, self._closed):
+        parts = (self._lowered, self._opened, self._switched, self._held)
+        for part in (*parts, self._raised, self._closed):
             await part(target)
             if self._target is not target:
                 return
@@ -335,6 +337,15 @@ class EvseRunner:
             self._cut_at,
         )
         return self._target is target
+
+    async def _switched(self, target: EvseTarget) -> None:
+        """Connect the wanted phases; never while the contactor is, or may be, closed."""
+        switch, phases = self._hardware.phase_switch, target.phases
+        if switch is None or phases is None or phases == self._phases:
+            return
+        if not target.energize and self.reporter.is_closed is False:
+            await switch.switch(phases)
+            self._phases = phases
 
     async def _held(self, target: EvseTarget) -> None:
         """Hold the plug; one that its lock cannot hold is a fault until it is gone or held."""

@@ -16,7 +16,7 @@ import asyncio
 
 from msgspec import structs
 
-from hal.api import EvseController, EvseListener, Meter, TokenReader, check_offer
+from hal.api import EvseController, EvseListener, Meter, PhaseSwitch, TokenReader, check_offer
 from hal.errors import BusError, DeviceError
 from hal.sim.meter import Register
 from hal.sim.signer import Signer
@@ -51,7 +51,7 @@ HARMLESS_FAULTS = frozenset(
 """Faults under which the board itself keeps charging; all others open the contactor."""
 
 
-class SimulatedEvse(EvseController, Meter, TokenReader):
+class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
     """One EVSE with its meter and reader, without any bus in between.
 
     `run` may be entered once per role (controller, meter, reader) with the same listener;
@@ -82,13 +82,14 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
     ) -> None:
         self._signer = Signer("SIM-0001") if signs else None
         self._connectors = connectors
-        self._phases = phases
+        self._phases = self._live_phases = phases
         self._max_ma = int(max_a * 1000)
         self._capabilities = EvseCapabilities(
             max_a=max_a,
             phases=phases,
             is_tethered=is_tethered,
             has_lock=not is_tethered,
+            can_switch_phases=phases == 3,  # noqa: PLR2004 - one phase is no choice
             meter_type="simulated",
         )
         self._report_s, self._idle_report_s = report_s, idle_report_s
@@ -175,6 +176,17 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         if self._capabilities.has_lock and not is_stuck and locked is not self._locked:
             self._locked = locked
             self._report_lock()
+
+    async def switch(self, phases: int) -> None:
+        """Connect one phase or three; see `PhaseSwitch.switch`.
+
+        Raises:
+            BusError: the contactor is closed, or the controller has been made silent.
+        """
+        self._require_answer()
+        if self._outlet_closed:
+            raise BusError("the simulated EVSE switches no phases under load")
+        self._live_phases = min(phases, self._phases)
 
     def make_safe(self) -> None:
         """Withdraw the offer and open the contactor, as when an offer expires."""
@@ -442,7 +454,7 @@ class SimulatedEvse(EvseController, Meter, TokenReader):
         now_us, old = _now_us(), self._register.draw
         vehicle, phases, aim_ma, span_s = self._vehicle, 0, 0, 0.0
         if vehicle is not None and self._s2_closed and self._outlet_closed:
-            phases = min(vehicle.phases, self._phases)
+            phases = min(vehicle.phases, self._live_phases)
             aim_ma, span_s = vehicle.draws_ma(self._effective_ma), vehicle.adapt_s
             if self._forced_ma is not None:
                 aim_ma, span_s = self._forced_ma, 0.0

@@ -19,7 +19,14 @@ from typing import Literal, Never
 
 import msgspec
 
-from hal.api import DigitalInput, EvseController, EvseListener, TokenReader, check_offer
+from hal.api import (
+    DigitalInput,
+    EvseController,
+    EvseListener,
+    PhaseSwitch,
+    TokenReader,
+    check_offer,
+)
 from hal.errors import BoardError, BusError
 from hal.sim import wire
 from hal.sim.vehicle import SimRefused
@@ -290,7 +297,7 @@ class Simulator:
         return max(0, os.waitstatus_to_exitcode(status))
 
 
-class RemoteController(EvseController):
+class RemoteController(EvseController, PhaseSwitch):
     """The control pilot, contactor and lock of one EVSE of the simulated board."""
 
     def __init__(self, simulator: Simulator, evse_id: int) -> None:
@@ -347,6 +354,15 @@ class RemoteController(EvseController):
             BusError: the board did not answer.
         """
         await self._command("evse.lock", wire.Lock(self._evse_id, locked))
+
+    async def switch(self, phases: int) -> None:
+        """Connect one phase or three; see `PhaseSwitch.switch`.
+
+        Raises:
+            BusError: the board did not answer, or its contactor is closed.
+        """
+        one_or_three: Literal[1, 3] = 1 if phases == 1 else 3
+        await self._command("evse.switch", wire.Switch(self._evse_id, one_or_three))
 
     async def _command(self, method: str, params: wire.Params) -> None:
         await self._simulator.present_link().request(method, params)

@@ -181,6 +181,8 @@ class SimulatorServer:
                 await evse.offer(params.limit_a, valid_s=params.valid_s)
             case wire.Energize():
                 await self._unit(params.evse_id).evse.energize(closed=params.closed)
+            case wire.Switch():
+                await self._unit(params.evse_id).evse.switch(params.phases)
             case wire.Lock():
                 await self._unit(params.evse_id).evse.lock(locked=params.locked)
             case _:

@@ -85,6 +85,12 @@ class Lock(OfEvse, frozen=True):
     locked: bool
 
 
+class Switch(OfEvse, frozen=True):
+    """Parameters of `evse.switch`; see `PhaseSwitch.switch`."""
+
+    phases: Literal[1, 3]
+
+
 class Plug(OfEvse, frozen=True):
     """Parameters of `sim.plug`."""
 
@@ -165,6 +171,7 @@ METHODS: dict[str, type[Params]] = {
     "evse.offer": Offer,
     "evse.energize": Energize,
     "evse.lock": Lock,
+    "evse.switch": Switch,
     "reader.run": RunReader,
     "input.run": RunInput,
     "board.meters": Meters,

@@ -266,3 +266,19 @@ def test_the_grid_operators_input_is_active_when_it_says_so_and_when_nobody_can_
 
 def test_a_board_without_such_an_input_has_none():
     assert built(short_directory(), board_template()).grid_input is None
+
+
+def test_phases_are_switched_only_where_the_board_file_allows_it():
+    async def main():
+        text = board_template(evses=2).replace(
+            "phases     = 3", "phases = 3\nphase_switching = true", 1
+        )
+        async with running(short_directory(), text) as (hardware, recorders):
+            able, unable = hardware.evses
+            assert unable.phase_switch is None
+            await recorders[1].until(lambda now: now.capabilities)
+            assert recorders[1].capabilities.can_switch_phases
+            await able.phase_switch.switch(1)
+            await able.phase_switch.switch(3)
+
+    asyncio.run(main())

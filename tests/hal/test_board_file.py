@@ -158,6 +158,12 @@ def test_a_site_and_the_places_of_its_evses_are_taken_over(tmp_path):
         ('"L2", "L3", "L1"', '"L2", "L3", "L2"', 11, "must name 3 different conductors"),
         ('"L2"', '"N"', 11, 'must be one of "L1", "L2", "L3"'),
         ("to_c = 80", "to_c = 60", 13, "must be more than from_c, 60"),
+        (
+            "phases = 3\n",
+            "phases = 1\nphase_switching = true\n",
+            9,
+            "needs an EVSE of three phases",
+        ),
     ],
 )
 def test_a_mistake_in_sharing_is_told_with_its_line(tmp_path, old, new, line, says):

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hal.errors import DeviceError
+from hal.errors import BusError, DeviceError
 from hal.sim.evse import HARMLESS_FAULTS, SimulatedEvse
 from hal.sim.vehicle import SimRefused, Vehicle
 from hal.types import Fault, IdToken, Phases, PilotState
@@ -576,6 +576,23 @@ def test_a_temperature_is_reported_at_once_and_again_after_a_restart():
                     evse.set("temperature", value)
         async with served(evse) as recorder:
             await recorder.until(lambda now: now.temperature_c == 65.0)
+
+    run(main())
+
+
+def test_phases_are_switched_without_load_and_refused_under_it():
+    async def main():
+        async with charging_evse(QUICK, offer_a=16.0) as (evse, recorder):
+            with pytest.raises(BusError, match="under load"):
+                await evse.switch(1)
+            assert recorder.capabilities.can_switch_phases
+            await evse.energize(closed=False)
+            await recorder.until(lambda now: now.outlet_closed is False)
+            await evse.switch(1)
+            await evse.offer(16.0, valid_s=60.0)
+            await evse.energize(closed=True)
+            await recorder.until(lambda now: now.outlet_closed)
+            assert evse.reading().current_a == Phases(16.0, 0.0, 0.0)
 
     run(main())
 

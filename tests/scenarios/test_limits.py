@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from agent.core.bounds import Site
-from agent.core.events import GridInputChanged
-from hal.types import Fault
+from agent.core.events import ExternalLimitSet, GridInputChanged
+from agent.core.phase_switching import EVERY_S
+from hal.types import Fault, Phases
 from tests.support.lab import IDENTITY, OTHER_TAG, TAG, VERSIONS, Lab, check_bills, run
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
@@ -290,3 +291,28 @@ def test_the_grid_operator_reduces_the_power_of_the_whole_station(version: str) 
         await lab.delivered()
 
     check_bills(run(Lab(version, evses=2, site=Site(grid_w=11_040.0)), story))
+
+
+def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(version: str) -> None:
+    """The phases change without load, with pauses; the transaction goes on all the while."""
+
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        sim = lab.evse()
+        assert sim.reading().current_a == Phases(32.0, 32.0, 32.0)
+        await asyncio.sleep(EVERY_S)
+        for power_w, current in (
+            (3_680.0, Phases(16.0, 0.0, 0.0)),
+            (11_040.0, Phases(16.0, 16.0, 16.0)),
+        ):
+            lab.post(ExternalLimitSet(0, "ems", 36_000.0, 1, limit_w=power_w))
+            await lab.until(lambda: lab.connector() == "SuspendedEVSE", limit_s=2 * EVERY_S)
+            await lab.until(lambda: lab.connector() == "Charging")
+            await asyncio.sleep(10)
+            assert sim.reading().current_a == current
+        lab.unplug()
+        await lab.delivered()
+
+    lab = run(Lab(version, switches_phases=True), story)
+    check_bills(lab)
+    assert len(lab.bills) == 1

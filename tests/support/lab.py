@@ -114,7 +114,10 @@ class _Controller(EvseController):
 def _wired(spec: EvseSpec, lab: "Lab") -> EvseHardware:
     sim = lab.evse(spec.evse_id)
     controller = _Controller(sim, spec.evse_id, lab)
-    return EvseHardware(spec.evse_id, 1, spec.max_a, spec.phases, controller, sim, (sim,))
+    switch = sim if spec.switches_phases else None
+    return EvseHardware(
+        spec.evse_id, 1, spec.max_a, spec.phases, controller, sim, (sim,), switch
+    )
 
 
 class _Dialer:
@@ -149,7 +152,7 @@ class Lab:
         knows_time: the station's own clock shows the right time at a start.
         max_a: what the hardware carries; the board file allows 32 A.
         site: the grid connection that the EVSEs share.
-        derates_c: see `EvseSpec`.
+        spec: of every EVSE; see `EvseSpec`.
         custom: the operator's own settings.
         signs: the meters sign.
         revive_s: how long the power stays away after the cutter took it; None: for ever.
@@ -177,9 +180,9 @@ class Lab:
         max_a: float = 32.0,
         idle_report_s: float = 5.0,
         site: Site = NO_SITE,
-        derates_c: tuple[float, float] | None = None,
         custom: tuple[Variable, ...] = (),
         signs: bool = False,
+        **spec: Any,
     ) -> None:
         self.custom, self._signs = custom, signs
         self.version, self.knows_time, self.revive_s = version, knows_time, revive_s
@@ -189,9 +192,7 @@ class Lab:
         self.profiles = [
             DialTarget(f"memory://csms{index}", IDENTITY, VERSIONS) for index in range(profiles)
         ]
-        self.specs = tuple(
-            EvseSpec(index + 1, 1, 32.0, 3, derates_c=derates_c) for index in range(evses)
-        )
+        self.specs = tuple(EvseSpec(index + 1, 1, 32.0, 3, **spec) for index in range(evses))
         self.site = site
         self.unreachable: set[str] = set()
         self.dials: list[tuple[float, str]] = []
