@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "events": "print what happens in the station while it happens",
     "call": "send any request to the control socket and print its result",
     "sim": "plug in, present tokens and break things on a simulated board",
-    "hal": "bring up hardware without the agent: check, scan, probe, watch, simulate",
+    "hal": "bring up hardware without the agent: check, scan, probe, watch, exercise, simulate",
     "csms": "run the bench CSMS: any charge point may connect to it",
     "demo": "show one whole charging session, from boot to bill",
 }

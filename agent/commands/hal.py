@@ -26,6 +26,7 @@ from hal.errors import HalError
 from hal.files import FileProblems
 from hal.tools import scanning
 from hal.tools.checking import checked, summary
+from hal.tools.exercising import Exercise, controller_of
 from hal.tools.line import MODBUS_PORT, Line, known_maps, named_map
 from hal.tools.looking import Look, Looker, Row
 from hal.tools.simulating import simulated
@@ -35,6 +36,7 @@ _ACTIONS: Final = {
     "scan": "find devices on a line: rates, parities, units, and which map fits",
     "probe": "read a device once by a map",
     "watch": "read a device again and again, with marks on what cannot be",
+    "exercise": "lead through a first charge with a controller, step by step",
     "simulate": "serve a map on a TCP port or a pseudo terminal",
 }
 _CLEAR: Final = "\x1b[H\x1b[J"
@@ -52,13 +54,13 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
         for name, text in _ACTIONS.items()
     }
     actions["check"].add_argument("files", nargs="+", type=Path, metavar="FILE")
-    for name in ("probe", "watch", "simulate"):
+    for name in ("probe", "watch", "exercise", "simulate"):
         actions[name].add_argument("map", metavar="MAP", help="a file or a map's name")
-    for name in ("scan", "probe", "watch"):
+    for name in ("scan", "probe", "watch", "exercise"):
         _declare_line(actions[name])
-    for name in ("probe", "watch", "simulate"):
+    for name in ("probe", "watch", "exercise", "simulate"):
         actions[name].add_argument("--unit", type=_unit, help="unit id (default: the map's)")
-    for name in ("probe", "watch"):
+    for name in ("probe", "watch", "exercise"):
         actions[name].add_argument(
             "--baud", type=int, help="bits per second (default: the map's)"
         )
@@ -70,6 +72,13 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
     watch.add_argument("--every", type=float, default=1.0, metavar="S", help="default: 1 s")
     watch.add_argument(
         "--count", type=int, metavar="N", help="end after so many (default: never)"
+    )
+    exercise = actions["exercise"]
+    exercise.add_argument(
+        "--yes", action="store_true", help="do not ask before offering current"
+    )
+    exercise.add_argument(
+        "--patience", type=float, default=120.0, metavar="S", help="per step (default: 120 s)"
     )
     simulate = actions["simulate"]
     simulate.add_argument(
@@ -100,6 +109,8 @@ def execute(args: argparse.Namespace) -> int:
             return _run(_probe(args))
         case "watch":
             return _run(_watch(args))
+        case "exercise":
+            return _run(_exercise(args))
         case _:
             return _run(_simulate(args))
 
@@ -233,6 +244,27 @@ async def _watch(args: argparse.Namespace) -> int:
                 if seen != args.count:
                     await asyncio.sleep(args.every)
     return DONE
+
+
+async def _exercise(args: argparse.Namespace) -> int:
+    register_map, line = named_map(args.map), _line(args)
+    if args.patience <= 0:
+        raise UsageError("pilotwire hal exercise: --patience must be more than 0")
+
+    async def ask(question: str) -> bool:
+        if args.yes:
+            return True
+        answer = await asyncio.to_thread(input, f"{question} [y/N] ")
+        return answer.strip().lower() in {"y", "yes"}
+
+    async with line.opened(register_map) as port:
+        controller = controller_of(port, line.unit_of(register_map), register_map)
+        exercise = Exercise(_say, ask, patience_s=args.patience)
+        return DONE if await exercise.run(controller) else FAILED
+
+
+def _say(text: str) -> None:
+    print(printable(text), flush=True)
 
 
 async def _scan(args: argparse.Namespace) -> int:

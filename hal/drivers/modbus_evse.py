@@ -44,6 +44,7 @@ class _Seen(Value, frozen=True):
 
     pilot: PilotState
     closed: bool
+    locked: bool | None
     cable_a: float | None
     temperature_c: float | None
     faults: frozenset[Fault]
@@ -283,6 +284,7 @@ class ModbusEvse(EvseController):
         return _Seen(
             pilot=pilot,
             closed=self._is_closed(label, pilot, values.get("outlet")),
+            locked=None if values.get("locked") is None else values["locked"] == 1,
             cable_a=None if self._is_tethered else cable_a or None,
             temperature_c=values.get("temperature"),
             faults=frozenset(Fault(name) for name in names),
@@ -313,8 +315,11 @@ class ModbusEvse(EvseController):
             listener.fault_raised(fault, f"{self._device.map.model} says so")
         for fault in sorted(known - seen.faults, key=lambda fault: fault.value):
             listener.fault_cleared(fault)
-        if seen.temperature_c is not None:
+        warmth_c = before.temperature_c if before is not None else None
+        if seen.temperature_c is not None and seen.temperature_c != warmth_c:
             listener.temperature_read(seen.temperature_c)
+        if seen.locked is not None and (before is None or before.locked is not seen.locked):
+            listener.lock_changed(locked=seen.locked)
         if before is None or before.cable_a != seen.cable_a:
             listener.cable_changed(seen.cable_a)
         if before is None or before.pilot is not seen.pilot:

@@ -106,6 +106,9 @@ class ModbusEvseDevice(EvseListener):
     def outlet_changed(self, *, closed: bool) -> None:
         """Nothing to do: the register shows it."""
 
+    def lock_changed(self, *, locked: bool) -> None:
+        """Nothing to do: the register shows it."""
+
     def cable_changed(self, ampacity_a: float | None) -> None:
         """Keep it for the register."""
         self._cable_a = ampacity_a

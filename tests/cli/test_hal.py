@@ -225,3 +225,22 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch):
     bar.close()
     monkeypatch.setitem(sys.modules, "tqdm", None)
     assert type(hal._bar(3)).__name__ == "_NoBar"
+
+
+# --- exercise ---
+
+
+def test_exercise_without_a_vehicle_gives_up_and_offers_nothing(capsys):
+    with simulator("heidelberg-energy-control", "--tcp", "0") as where:
+        command = ["hal", "exercise", "heidelberg-energy-control", "--tcp", where]
+        assert main([*command, "--yes", "--patience", "1"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert "  pilot A at connector 1" in out
+    assert "not within 1 s: a vehicle comes" in out
+    assert out[-1] == "nothing is offered any more"
+
+
+def test_exercise_needs_the_map_of_a_controller(capsys):
+    assert main(["hal", "exercise", "abb-b23", "--tcp", "127.0.0.1"]) == 1
+    assert "abb-b23 is no map of an EVSE controller" in capsys.readouterr().err
+    assert main(["hal", "exercise", "evse-din", "--tcp", "127.0.0.1", "--patience", "0"]) == 2

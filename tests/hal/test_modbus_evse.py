@@ -15,6 +15,7 @@ from hal.registers.map import RegisterMap, load_map
 from hal.sim.evse import SimulatedEvse
 from hal.sim.modbus_evse import ModbusEvseDevice
 from hal.sim.vehicle import Vehicle
+from hal.tools.exercising import Exercise
 from hal.types import Fault, PilotState
 from tests.support import vloop
 from tests.support.contract_hal import CLAUSES, Recorder, charging, clause_name, served
@@ -296,6 +297,16 @@ def test_charging_is_enabled_after_its_limit_and_disabled_before_it():
     played(TEMPLATE, scene)
 
 
+def test_a_lock_with_feedback_tells_what_it_is():
+    async def scene(rig, recorder):
+        await rig.controller.lock(locked=True)
+        assert (await recorder.next("lock"))[1] is True
+        await rig.controller.lock(locked=False)
+        assert (await recorder.next("lock"))[1] is False
+
+    played(TEMPLATE, scene)
+
+
 @pytest.mark.parametrize("refresh", ["set_current", "heartbeat"])
 def test_a_watchdog_that_wants_more_than_requests_gets_it(refresh):
     watchdog = structs.replace(
@@ -327,9 +338,14 @@ def test_a_tethered_cable_has_no_rating_to_be_read():
     played(EVSE_DIN, scene, is_tethered=True)
 
 
-def test_the_temperature_of_the_controller_is_told():
+def test_the_temperature_of_the_controller_is_told_when_it_changes():
     async def scene(rig, recorder):
-        await recorder.next("temperature")
+        for temperature_c in (40.0, 41.5):
+            rig.server.set_point("temperature", temperature_c)
+            assert (await recorder.next("temperature"))[1] == temperature_c
+        recorder.log.clear()
+        await asyncio.sleep(10)
+        assert "temperature" not in recorder.kinds()
 
     played(HEIDELBERG, scene)
 
@@ -342,3 +358,50 @@ def test_what_cannot_be_is_refused():
         ModbusEvse(port, 1, HEIDELBERG, poll_s=0.0)
     with pytest.raises(ValueError, match="is no map of an EVSE controller"):
         ModbusEvseDevice(load_map(MAPS / "eastron-sdm630.toml"), SimulatedEvse())
+
+
+# --- the exercise of the bring-up tools ---
+
+
+def exercised(answer: bool, *, lose: bool = False) -> tuple[bool, list[str], list[float]]:
+    """Lead through an exercise; return its outcome, what was said, and what was offered."""
+    lines: list[str] = []
+    offers: list[float] = []
+
+    async def main() -> bool:
+        async with rigged(HEIDELBERG) as rig:
+
+            async def ask(question: str) -> bool:
+                offers.append(rig.evse.offer_a)
+                if lose:
+                    await rig.lose()
+                return answer
+
+            await rig.plug()
+            outcome = await Exercise(lines.append, ask, patience_s=30.0).run(rig.controller)
+            offers.append(await rig.wire())
+            return outcome
+
+    return vloop.run(main()), lines, offers
+
+
+def test_an_exercise_offers_on_the_testers_word_and_ends_with_nothing():
+    outcome, lines, offers = exercised(answer=True)
+    assert outcome
+    assert offers == [0.0, 6.0, 0.0]
+    assert "16 A are offered; compare with the tester or a clamp meter" in lines
+    assert lines[-1] == "nothing is offered any more"
+
+
+def test_an_exercise_that_is_refused_offers_nothing():
+    outcome, lines, offers = exercised(answer=False)
+    assert not outcome
+    assert offers == [0.0, 0.0]
+    assert not any("are offered" in line for line in lines)
+
+
+def test_an_exercise_whose_line_breaks_says_that_it_could_not_stop():
+    outcome, lines, _ = exercised(answer=True, lose=True)
+    assert not outcome
+    assert any(line.startswith("the controller did not obey: ") for line in lines)
+    assert lines[-1].startswith("it could not be told to stop: ")
