@@ -11,8 +11,9 @@ from agent.security.log import Entry, SecurityLog
 
 logger = logging.getLogger(__name__)
 
-IDLE_S: Final = 60.0
-"""How long an entry that is not critical may wait for others."""
+IDLE_S: Final = 5.0
+"""How long an entry that is not critical may wait for others; whoever asks for the log after
+a change wants to find it there."""
 
 RETRY_S: Final = 60.0
 """How often a disk that refused is tried again."""

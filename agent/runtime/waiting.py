@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
+    CertificateSigningWanted,
     DataTransferSent,
     HeartbeatSent,
     Message,
@@ -91,7 +92,7 @@ def _priority(message: Message) -> int:
             return _AUTHORIZATION
         case StatusReported() | MeterValuesReported() | StatusRepeated():
             return _STATUS
-        case HeartbeatSent(is_triggered=True):
+        case HeartbeatSent(is_triggered=True) | CertificateSigningWanted():
             return _STATUS
         case _:
             return _IDLE

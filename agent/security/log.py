@@ -7,8 +7,8 @@ One JSON object per line, oldest first, in two files of the state directory:
 
 When the newer one is full it becomes the older one, which is forgotten. Each holds more than
 a thousand of the longest entries. A flash is written to when an entry is critical, when four
-kilobytes wait, or when the first of them has waited for a minute: what else is lost in a
-power cut is less than a minute of events that are not critical.
+kilobytes wait, or when the first of them has waited for a few seconds: what a power cut takes
+is at most those seconds of events that are not critical.
 
 `read` needs no agent: whoever uploads the log does so from another process.
 """

@@ -44,7 +44,7 @@ def test_a_critical_event_is_written_at_once_with_all_that_waits(tmp_path):
     assert b'"at":"2027-01-15T08:00:00' in next(read(tmp_path))
 
 
-def test_other_events_wait_a_minute_for_company(tmp_path):
+def test_other_events_wait_a_little_for_company(tmp_path):
     async def story(book, look):
         book.note(event("A", is_critical=False), STATION)
         await asyncio.sleep(IDLE_S - 1)

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
+    CertificateSigningWanted,
     DataTransferSent,
     HeartbeatSent,
     MeterValuesReported,
@@ -107,3 +108,8 @@ def test_when_too_many_wait_the_oldest_gives_way():
 @pytest.mark.parametrize("message", [HeartbeatSent(), TOKEN, BOOT, status(FREE)])
 def test_nobody_at_the_station_waits_for_anything_but_vendor_data(message):
     assert filled(message).data == []
+
+
+def test_a_request_for_a_certificate_does_not_wait_for_bills():
+    wanted = CertificateSigningWanted("csr")
+    assert drained(filled(HeartbeatSent(), wanted)) == [wanted]

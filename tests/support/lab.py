@@ -38,6 +38,7 @@ from agent.runtime.clock import ScriptedWorld
 from agent.runtime.kernel import Outlets
 from agent.runtime.shell import Shell
 from agent.runtime.snapshot import snapshot
+from agent.security.keystore import Keystore
 from agent.store.database import Store
 from agent.transport.link import DialError, DialTarget
 from agent.transport.memory import MemoryDialer, MemoryLink
@@ -202,7 +203,7 @@ class Lab:
         self.is_running = False
         self.seen: dict[int, list[str]] = {}
         self._max_a, self._idle_report_s = max_a, idle_report_s
-        self._directory = directory_in_memory()
+        self._directory, self._keys = directory_in_memory(), directory_in_memory()
         self._shell: Shell | None = None
         self._life: asyncio.Task[None] | None = None
         self._stays_dark = False
@@ -236,7 +237,8 @@ class Lab:
             self._registers_wh = [sim.reading().energy_import_wh for sim in self.hardware]
             self._ledger, self._epoch_s = self.csms.ledger, self._epoch_s + self.now_s
             if not goes_on:
-                shutil.rmtree(self._directory, ignore_errors=True)
+                for directory in (self._directory, self._keys):
+                    shutil.rmtree(directory, ignore_errors=True)
 
     async def _accept(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -342,6 +344,7 @@ class Lab:
             adapters=adapter_for,
             project=project,
             world=self.world,
+            keystore=Keystore(self._keys),
             outlets=lambda outlets: _Outlets(outlets, self.cutter, self),
         )
         dispatch = shell.on_turn
