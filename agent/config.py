@@ -96,6 +96,8 @@ class Station(Table, frozen=True, kw_only=True):
         identity: OCPP 2.0.1 identifierString without the colon, which would end the user
             name in HTTP Basic; at most 48 characters (SecurityCtrlr.Identity).
         vendor, model, serial_number, firmware_version: printable; "" is not reported.
+        box_serial_number, meter_type, meter_serial_number: only 1.6 reports them.
+        iccid, imsi: digits of the SIM card.
     """
 
     identity: Annotated[str, Meta(max_length=48, pattern=r"^[A-Za-z0-9*=|@.+_-]+\Z")]
@@ -103,6 +105,11 @@ class Station(Table, frozen=True, kw_only=True):
     model: Annotated[Shown, Meta(min_length=1, max_length=20)]
     serial_number: Annotated[Shown, Meta(max_length=25)] = ""
     firmware_version: Annotated[Shown, Meta(max_length=50)] = ""
+    box_serial_number: Annotated[Shown, Meta(max_length=25)] = ""
+    iccid: Annotated[str, Meta(pattern=r"^([0-9]{18,20})?\Z")] = ""
+    imsi: Annotated[str, Meta(pattern=r"^([0-9]{6,15})?\Z")] = ""
+    meter_type: Annotated[Shown, Meta(max_length=25)] = ""
+    meter_serial_number: Annotated[Shown, Meta(max_length=25)] = ""
 
 
 class Csms(Table, frozen=True, kw_only=True):

@@ -244,6 +244,11 @@ class Agent:
             model=station.model,
             serial_number=station.serial_number or None,
             firmware_version=upkeep.running_version(self._config) or None,
+            box_serial_number=station.box_serial_number or None,
+            iccid=station.iccid or None,
+            imsi=station.imsi or None,
+            meter_type=station.meter_type or None,
+            meter_serial_number=station.meter_serial_number or None,
         )
         return durable.restored(
             loaded.rows,

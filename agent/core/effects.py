@@ -408,7 +408,7 @@ class SettingsAnswer(Value, frozen=True):
 
 
 class DataAnswer(Value, frozen=True):
-    """The CSMS's answer to a vendor's data."""
+    """The answer to a vendor's data, of the CSMS or to it."""
 
     status: str
     data: str | None = None

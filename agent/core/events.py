@@ -636,6 +636,15 @@ class DataTransferRequested(Value, frozen=True):
     data: str | None = None
 
 
+class DataTransferReceived(Value, frozen=True):
+    """The CSMS sent vendor data; programs at the station see it in the event stream."""
+
+    request_id: int
+    vendor_id: str
+    message_id: str | None = None
+    data: str | None = None
+
+
 class DataTransferAnswered(Value, frozen=True):
     """The CSMS answered vendor data."""
 
@@ -694,6 +703,7 @@ Request = (
     | ChargingProfilesRequested
     | CompositeScheduleRequested
     | DataTransferRequested
+    | DataTransferReceived
     | ExternalLimitSet
     | ExternalLimitCleared
     | UpdateRequested

@@ -322,10 +322,21 @@ class Bounds(Value, frozen=True):
 
 
 class StationInfo(Value, frozen=True):
-    """Who the station says it is; lengths are bounded where the config is read."""
+    """Who the station says it is; lengths are bounded where the config is read.
+
+    Attributes:
+        box_serial_number: of the cabinet, when that is another one (1.6).
+        iccid, imsi: of the modem's SIM card.
+        meter_type, meter_serial_number: of the main meter (1.6).
+    """
 
     identity: str
     vendor: str
     model: str
     serial_number: str | None = None
     firmware_version: str | None = None
+    box_serial_number: str | None = None
+    iccid: str | None = None
+    imsi: str | None = None
+    meter_type: str | None = None
+    meter_serial_number: str | None = None

@@ -685,6 +685,16 @@ UNSIGNED_UPDATES = Variable(
     members=("Profile0", "Always", "Never"),
     maximum=30,
 )
+DATA_VENDORS = Variable(
+    "CustomizationCtrlr",
+    "DataTransferVendors",
+    Kind.STRING,
+    "",
+    "Vendor data that the CSMS may send to programs at the station, as `com.example` or, for "
+    "one kind of message, `com.example/tariff`, with commas; they see it as an event.",
+    access=Access.READ_ONLY,
+    maximum=500,
+)
 TIME_SOURCE = Variable(
     "ClockCtrlr",
     "TimeSource",

@@ -1,7 +1,15 @@
 """Vendor data of local clients."""
 
+import pytest
+
+from agent.core.data_transfer import LONGEST_DATA
 from agent.core.effects import DataAnswer, DataTransferSent, Done, HeartbeatSent, Reply, Verdict
-from agent.core.events import DataTransferAnswered, DataTransferRequested, MessageFailed
+from agent.core.events import (
+    DataTransferAnswered,
+    DataTransferReceived,
+    DataTransferRequested,
+    MessageFailed,
+)
 from tests.support.core import Bench
 
 REQUEST = DataTransferRequested(5, "com.example", "hello", "world")
@@ -31,3 +39,35 @@ def test_the_failure_of_another_message_answers_nobody() -> None:
     bench = Bench().ready()
     bench.post(REQUEST)
     assert bench.post(MessageFailed(HeartbeatSent(), "no answer")) == []
+
+
+# --- from the CSMS ---
+
+
+@pytest.mark.parametrize(
+    ("known", "vendor", "message", "status"),
+    [
+        ("", "com.example", None, "UnknownVendorId"),
+        ("org.other", "com.example", None, "UnknownVendorId"),
+        ("com.example", "COM.Example", "anything", "Accepted"),
+        ("org.other, com.example/tariff", "com.example", "tariff", "Accepted"),
+        ("com.example/tariff,com.example/text", "com.example", "text", "Accepted"),
+        ("com.example/tariff", "com.example", "Tariff", "UnknownMessageId"),
+        ("com.example/tariff", "com.example", None, "UnknownMessageId"),
+        ("com.example", "", None, "UnknownVendorId"),
+    ],
+)
+def test_the_operators_list_says_what_is_understood(
+    known: str, vendor: str, message: str | None, status: str
+) -> None:
+    bench = Bench(CustomizationCtrlr__DataTransferVendors=known)
+    bench.post(DataTransferReceived(7, vendor, message, "x"))
+    assert bench.reply(7) == DataAnswer(status)
+
+
+def test_too_much_data_is_rejected() -> None:
+    bench = Bench(CustomizationCtrlr__DataTransferVendors="com.example")
+    bench.post(DataTransferReceived(7, "com.example", None, "x" * LONGEST_DATA))
+    bench.post(DataTransferReceived(8, "com.example", None, "x" * (LONGEST_DATA + 1)))
+    assert bench.reply(7) == DataAnswer("Accepted")
+    assert bench.reply(8) == DataAnswer("Rejected")

@@ -39,6 +39,7 @@ from agent.core.events import (
     ChargingProfilesRequested,
     CompositeScheduleRequested,
     DataTransferAnswered,
+    DataTransferReceived,
     DataTransferRequested,
     DeadlinePassed,
     DialFailed,
@@ -237,6 +238,9 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
         st.sampled_from((None, 5.0, 1e9)),
     ),
     LinkHeld: st.builds(LinkHeld, st.booleans()),
+    DataTransferReceived: st.builds(
+        DataTransferReceived, REQUEST, st.sampled_from(("", "Acme")), st.none(), st.none()
+    ),
     QuirksTolerated: st.builds(QuirksTolerated, st.just(("numeric_message_id",))),
     BootAnswered: st.builds(
         BootAnswered,

@@ -96,6 +96,7 @@ _RESPOND: Mapping[str, _Respond] = {
     "DeleteCertificate": certificates.respond_delete,
     "GetInstalledCertificateIds": certificates.respond_ids,
     "InstallCertificate": certificates.respond_install,
+    "DataTransfer": data_transfer.respond_received,
     "ExtendedTriggerMessage": remote_trigger.respond,
     "ClearChargingProfile": smart_charging.respond_clear,
     "GetCompositeSchedule": smart_charging.respond_composite,

@@ -1,16 +1,15 @@
 """DataTransfer in both directions (1.6 reference 2.1).
 
-No vendor's data has a meaning to this station, so what the CSMS sends is answered with
-UnknownVendorId. `data` is text in 1.6; an object or array in its place is taken as its JSON.
+`data` is text in 1.6; an object or array in its place is taken as its JSON.
 """
 
 from typing import Any
 
 import msgspec
 
-from agent.core.effects import DataTransferSent
-from agent.core.events import DataTransferAnswered
-from agent.ocpp.adapter import Answered, Call, View
+from agent.core.effects import DataAnswer, DataTransferSent, Outcome
+from agent.core.events import DataTransferAnswered, DataTransferReceived
+from agent.ocpp.adapter import Call, Incoming, View
 from agent.ocpp.v16 import wire
 from agent.ocpp.v16.messages import (
     DataTransferRequest,
@@ -57,10 +56,20 @@ def answered(message: DataTransferSent, payload: msgspec.Raw) -> DataTransferAns
     return DataTransferAnswered(message.request_id, answer.status, _text(answer.data))
 
 
-def decode_received(payload: msgspec.Raw, _request_id: int, _view: View) -> Answered:
-    """Answer a DataTransfer of the CSMS."""
-    _text(decode(payload, _Request).data)
-    return Answered(wire.encoded(DataTransferResponse(status="UnknownVendorId")))
+def decode_received(payload: msgspec.Raw, request_id: int, _: View) -> Incoming:
+    """Decode a DataTransfer of the CSMS."""
+    request = decode(payload, _Request)
+    received = DataTransferReceived(
+        request_id, request.vendor_id, request.message_id, _text(request.data)
+    )
+    return Incoming("DataTransfer", received, request)
+
+
+def respond_received(_: Incoming, outcome: Outcome) -> bytes:
+    """Encode the answer to a DataTransfer of the CSMS."""
+    status = outcome.status if isinstance(outcome, DataAnswer) else "Rejected"
+    word: DataTransferWord = msgspec.convert(status, DataTransferWord)
+    return wire.encoded(DataTransferResponse(status=word))
 
 
 def _text(data: object) -> str | None:

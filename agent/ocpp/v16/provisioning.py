@@ -46,10 +46,20 @@ def boot(view: View) -> Call:
     payload = BootNotificationRequest(
         charge_point_vendor=info.vendor[:20],
         charge_point_model=info.model[:20],
-        charge_point_serial_number=(info.serial_number or "")[:25] or None,
-        firmware_version=(info.firmware_version or "")[:50] or None,
+        charge_point_serial_number=_cut(info.serial_number, 25),
+        charge_box_serial_number=_cut(info.box_serial_number, 25),
+        firmware_version=_cut(info.firmware_version, 50),
+        iccid=_cut(info.iccid, 20),
+        imsi=_cut(info.imsi, 20),
+        meter_type=_cut(info.meter_type, 25),
+        meter_serial_number=_cut(info.meter_serial_number, 25),
     )
     return wire.call("BootNotification", payload)
+
+
+def _cut(text: str | None, most: int) -> str | None:
+    """Return a text as far as it can be carried; an empty one is left out."""
+    return (text or "")[:most] or None
 
 
 def booted(payload: msgspec.Raw) -> BootAnswered:

@@ -229,8 +229,6 @@ class Adapter201(Adapter):
             case SendLocalListRequest():
                 request = local_list.send(wire, request_id)
                 return Incoming(action, request, wire, failed=local_list.FAILED)
-            case DataTransferRequest():
-                return Answered(codec.encode(data_transfer.UNKNOWN_VENDOR))
             case _:
                 return Incoming(action, _request(wire, request_id), wire)
 
@@ -285,6 +283,8 @@ def _request(wire: Wire, request_id: int) -> Request:
             return locks.unlock(wire, request_id)
         case ChangeAvailabilityRequest():
             return availability.change(wire, request_id)
+        case DataTransferRequest():
+            return data_transfer.received(wire, request_id)
         case ClearCacheRequest():
             return CacheClearRequested(request_id)
         case GetLocalListVersionRequest():
@@ -331,6 +331,8 @@ def _response(wire: object, outcome: Outcome, view: View) -> Wire:
             return locks.unlock_answer(outcome)
         case ChangeAvailabilityRequest():
             return availability.change_answer(outcome)
+        case DataTransferRequest():
+            return data_transfer.answer(outcome)
         case ClearCacheRequest():
             return authorization.cache_cleared(outcome)
         case device_model.ReadPlan():

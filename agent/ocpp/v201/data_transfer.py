@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from agent.core.effects import DataTransferSent
-from agent.core.events import DataTransferAnswered
+from agent.core.effects import DataAnswer, DataTransferSent, Outcome
+from agent.core.events import DataTransferAnswered, DataTransferReceived
 from agent.ocpp.v201 import codec
 from agent.ocpp.v201.datatypes import DataTransferStatus, Wire
 from agent.ocpp.v201.messages import DataTransferRequest, DataTransferResponse
@@ -13,8 +13,16 @@ from agent.ocpp.v201.messages import DataTransferRequest, DataTransferResponse
 _LONGEST_VENDOR = 255  # DataTransferRequest.vendorId
 _LONGEST_MESSAGE = 50  # DataTransferRequest.messageId
 
-UNKNOWN_VENDOR = DataTransferResponse("UnknownVendorId")
-"""The answer to every vendor: the station has no vendor extension (P01)."""
+
+def received(wire: DataTransferRequest, request_id: int) -> DataTransferReceived:
+    """Return vendor data of the CSMS (P01); what is no text becomes its JSON."""
+    return DataTransferReceived(request_id, wire.vendor_id, wire.message_id, _text(wire.data))
+
+
+def answer(outcome: Outcome) -> DataTransferResponse:
+    """Return the answer to vendor data of the CSMS."""
+    status = outcome.status if isinstance(outcome, DataAnswer) else "Rejected"
+    return DataTransferResponse(msgspec.convert(status, DataTransferStatus))
 
 
 class _Answer(Wire, frozen=True):
@@ -39,7 +47,10 @@ def answered(message: DataTransferSent, payload: msgspec.Raw) -> DataTransferAns
         RpcError: it has no known status.
     """
     answer = codec.decode_answer(_Answer, payload)
-    data = answer.data
-    if data is not None and not isinstance(data, str):
-        data = msgspec.json.encode(data).decode()
-    return DataTransferAnswered(message.request_id, answer.status, data)
+    return DataTransferAnswered(message.request_id, answer.status, _text(answer.data))
+
+
+def _text(data: object) -> str | None:
+    if data is None or isinstance(data, str):
+        return data
+    return msgspec.json.encode(data).decode()

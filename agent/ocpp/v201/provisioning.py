@@ -12,7 +12,7 @@ from agent.core.effects import BootReported, Outcome
 from agent.core.events import BootAnswered, HeartbeatAnswered, ResetKind, ResetRequested
 from agent.core.values import RegistrationStatus, StationInfo
 from agent.ocpp.v201 import codec, datatypes, status
-from agent.ocpp.v201.datatypes import ChargingStation, Wire
+from agent.ocpp.v201.datatypes import ChargingStation, Modem, Wire
 from agent.ocpp.v201.messages import (
     BootNotificationRequest,
     ResetRequest,
@@ -22,6 +22,7 @@ from agent.ocpp.v201.messages import (
 _LONGEST_MODEL = 20  # ChargingStationType.model
 _LONGEST_VENDOR = 50  # ChargingStationType.vendorName
 _LONGEST_SERIAL = 25  # ChargingStationType.serialNumber
+_LONGEST_SIM = 20  # ModemType.iccid, ModemType.imsi
 _LONGEST_VERSION = 50  # ChargingStationType.firmwareVersion
 
 _RESETS: dict[datatypes.ResetKind, ResetKind] = {
@@ -47,10 +48,17 @@ def boot(message: BootReported, info: StationInfo) -> BootNotificationRequest:
             info.model[:_LONGEST_MODEL],
             info.vendor[:_LONGEST_VENDOR],
             serial_number=(info.serial_number or "")[:_LONGEST_SERIAL] or None,
+            modem=_modem(info),
             firmware_version=(info.firmware_version or "")[:_LONGEST_VERSION] or None,
         ),
         message.reason.value,
     )
+
+
+def _modem(info: StationInfo) -> Modem | None:
+    iccid = (info.iccid or "")[:_LONGEST_SIM] or None
+    imsi = (info.imsi or "")[:_LONGEST_SIM] or None
+    return Modem(iccid, imsi) if iccid or imsi else None
 
 
 def booted(payload: msgspec.Raw) -> BootAnswered:

@@ -28,6 +28,31 @@ def test_a_boot_introduces_the_station():
     )
 
 
+FULL = StationInfo(
+    "CP001",
+    "Acme",
+    "EV22",
+    box_serial_number="BX" * 20,
+    iccid="8" * 30,
+    imsi="2" * 30,
+    meter_type="T" * 30,
+    meter_serial_number="M" * 30,
+)
+
+
+def test_modem_cabinet_and_meter_are_told_where_they_are_known():
+    told = said(BOOT, FixedView(info=FULL))[1]
+    assert {name: len(text) for name, text in told.items()} == {
+        "chargePointVendor": 4,
+        "chargePointModel": 4,
+        "chargeBoxSerialNumber": 25,
+        "iccid": 20,
+        "imsi": 20,
+        "meterType": 25,
+        "meterSerialNumber": 25,
+    }
+
+
 def test_what_is_unknown_is_left_out():
     view = FixedView(
         info=StationInfo("CP001", "Acme", "EV22", serial_number="", firmware_version=None)

@@ -1,8 +1,7 @@
 import pytest
 
-from agent.core.effects import DataTransferSent
-from agent.core.events import DataTransferAnswered
-from agent.ocpp.adapter import Answered
+from agent.core.effects import DataAnswer, DataTransferSent, Done, Verdict
+from agent.core.events import DataTransferAnswered, DataTransferReceived
 from agent.ocpp.v201.adapter import Adapter201
 from agent.ocppj.errors import RpcError
 from tests.ocpp.v201.facts import Facts, answer, asked, raw, sent
@@ -50,13 +49,24 @@ def test_an_answer_without_a_known_status_is_unusable(payload):
         Adapter201().message_accepted(MESSAGE, raw(payload))
 
 
-@pytest.mark.parametrize("data", [None, "text", 5, {"deep": [[]]}])
-def test_every_vendor_of_the_csms_is_unknown(data):
+@pytest.mark.parametrize(
+    ("data", "text"), [(None, None), ("text", "text"), (5, "5"), ({"a": [[]]}, '{"a":[[]]}')]
+)
+def test_what_the_csms_sends_reaches_the_station_as_text(data, text):
     """P01."""
     payload = {"vendorId": "com.example", "messageId": "m", "data": data}
-    answered = asked("DataTransfer", payload)
-    assert isinstance(answered, Answered)
-    assert answer("DataTransfer", answered.payload) == {"status": "UnknownVendorId"}
+    incoming = asked("DataTransfer", payload)
+    assert incoming.request == DataTransferReceived(7, "com.example", "m", text)
+
+
+@pytest.mark.parametrize(
+    "word", ["Accepted", "Rejected", "UnknownMessageId", "UnknownVendorId"]
+)
+def test_every_answer_to_it_has_its_word(word):
+    incoming = asked("DataTransfer", {"vendorId": "com.example"})
+    for outcome, status in ((DataAnswer(word), word), (Done(Verdict.REJECTED), "Rejected")):
+        payload = Adapter201().respond(incoming, outcome, Facts())
+        assert answer("DataTransfer", payload) == {"status": status}
 
 
 @pytest.mark.parametrize("depth", [100, 900, 100_000])
@@ -67,7 +77,7 @@ def test_data_of_any_depth_is_answered_and_never_breaks_the_station(depth):
     except RpcError:
         assert depth == 100_000
     else:
-        assert isinstance(answered, Answered)
+        assert answered.request.data == "[" * depth + "]" * depth
     text = '{"status":"Accepted","data":' + "[" * depth + "]" * depth + "}"
     try:
         (event,) = Adapter201().message_accepted(MESSAGE, raw(text))

@@ -149,3 +149,17 @@ def test_a_reset_is_answered_with_its_outcome(outcome, answered):
     incoming = asked("Reset", {"type": "OnIdle"})
     payload = Adapter201().respond(incoming, outcome, Facts())
     assert answer("Reset", payload) == answered
+
+
+@pytest.mark.parametrize(
+    ("iccid", "imsi", "modem"),
+    [
+        ("8931", None, {"iccid": "8931"}),
+        (None, "2" * 30, {"imsi": "2" * 20}),
+        ("8931", "2040", {"iccid": "8931", "imsi": "2040"}),
+    ],
+)
+def test_a_modem_is_told_where_it_is_known(iccid, imsi, modem):
+    info = StationInfo("CP001", "Example", "One", iccid=iccid, imsi=imsi)
+    call = Adapter201().encode_message(BootReported(BootReason.POWER_UP), Facts(info=info))
+    assert sent(call, "BootNotification")["chargingStation"]["modem"] == modem
