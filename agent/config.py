@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from agent import pem
 from agent.config_limits import ExternalLimits
-from agent.custom_keys import MOST_KEYS, CustomKey, key_doubles, key_mistakes
+from agent.custom_keys import MOST_KEYS, CustomKey, note_key_mistakes
 from hal import schema
 from hal.files import FileProblems, Problem, TomlFile, read
 
@@ -321,8 +321,7 @@ class _Tables:
         self.control = file.part(("control",), _ControlTable)
         for path, message in _mistakes(self):
             file.problem(path, f"{schema.path_text(path).removeprefix('$.')} {message}")
-        for path, message in _in_custom_keys(file):
-            file.problem(("custom_keys", *path), message)
+        note_key_mistakes(file)
         settings = file.document.get("settings")
         for name, value in settings.items() if isinstance(settings, dict) else ():
             for message in _in_setting(name, value, check_setting):
@@ -417,17 +416,6 @@ def _in_setting(name: str, value: object, check: CheckSetting) -> Iterator[str]:
         yield f"{name} must be a finite number"
     elif isinstance(value, Setting) and (message := check(name, value)) is not None:
         yield message
-
-
-def _in_custom_keys(file: TomlFile) -> Iterator[_Mistake]:
-    names = file.document.get("custom_keys")
-    if not isinstance(names, dict):
-        return
-    yield from key_doubles(names)
-    for name in names:
-        entry = file.part(("custom_keys", name), CustomKey)
-        for path, message in () if entry is None else key_mistakes(name, entry):
-            yield (name, *path), message
 
 
 def _in_csms(csms: Csms, *, has_certificate: bool) -> Iterator[tuple[str, str]]:

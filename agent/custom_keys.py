@@ -20,6 +20,7 @@ from msgspec import Meta
 from agent import factory
 from agent.core import variables
 from agent.core.variables import Access, Kind, Variable
+from hal.files import TomlFile
 
 COMPONENT: Final = "CustomKeys"
 
@@ -73,11 +74,24 @@ class CustomKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def custom_variables(entries: Mapping[str, CustomKey]) -> tuple[Variable, ...]:
-    """Return the settings that were declared, in their order; `key_mistakes` found none."""
+    """Return the settings that were declared, in order, if `note_key_mistakes` noted none."""
     return tuple(_variable(name, entry) for name, entry in entries.items())
 
 
-def key_mistakes(name: str, entry: CustomKey) -> Iterator[Mistake]:
+def note_key_mistakes(file: TomlFile) -> None:
+    """Note every mistake in the table of a configuration file."""
+    names = file.document.get("custom_keys")
+    if not isinstance(names, dict):
+        return
+    for path, message in _doubles(names):
+        file.problem(("custom_keys", *path), message)
+    for name in names:
+        entry = file.part(("custom_keys", name), CustomKey)
+        for path, message in () if entry is None else _mistakes(name, entry):
+            file.problem(("custom_keys", name, *path), message)
+
+
+def _mistakes(name: str, entry: CustomKey) -> Iterator[Mistake]:
     """Yield what is wrong with a declaration beyond its types."""
     if not _NAME.fullmatch(name):
         yield (), f"{name!r} must be a letter and up to 49 letters, digits, - or _"
@@ -102,7 +116,7 @@ def key_mistakes(name: str, entry: CustomKey) -> Iterator[Mistake]:
         yield ("default",), f"the default of {name} {wrong}"
 
 
-def key_doubles(names: Mapping[str, object]) -> Iterator[Mistake]:
+def _doubles(names: Mapping[str, object]) -> Iterator[Mistake]:
     """Yield names that differ in case only: OCPP compares them without regard to it."""
     first: dict[str, str] = {}
     for name in names:
