@@ -967,9 +967,14 @@ class RedialWanted(Value, frozen=True):
 
 
 class TimeLearned(Value, frozen=True):
-    """The CSMS told the time, UTC seconds."""
+    """Somebody told the time, UTC seconds.
+
+    Attributes:
+        by_system: it was the system's clock, not the CSMS.
+    """
 
     csms_wall_s: float
+    by_system: bool = False
 
 
 Raised = (

@@ -51,6 +51,9 @@ from agent.core.values import AuthorizationStatus, Stamp, Trigger, Value
 CAPACITY: Final = 10_000
 """Records; a week of samples a minute, about 5 MB on disk."""
 
+NEARLY_FULL: Final = CAPACITY * 9 // 10
+"""Records from which on the CSMS should know that there will be gaps."""
+
 
 class Entry(Value, frozen=True):
     """What must be known of a queued record without reading it.
@@ -150,6 +153,11 @@ def appended(state: Outbox, record: Record) -> tuple[Outbox, tuple[Effect, ...]]
         deliveries=deliveries,
     )
     return state, (*effects, Report(record_id, record))
+
+
+def fills_up(before: Outbox, after: Outbox) -> bool:
+    """Tell whether the queue has just become nearly full (1.6 4.5, MemoryExhaustion)."""
+    return len(before.entries) < NEARLY_FULL <= len(after.entries)
 
 
 def _thinned(state: Outbox) -> tuple[Outbox, list[int]]:

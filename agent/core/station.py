@@ -58,12 +58,14 @@ from agent.core.effects import (
 )
 from agent.core.events import (
     ClockStepped,
+    DeadlinePassed,
     Event,
     LinkUp,
     MeterFailed,
     MeterRead,
     PowerUp,
     QuirksTolerated,
+    SecurityEventRaised,
     StorageFailed,
     StorageRecovered,
     TimeLearned,
@@ -367,14 +369,15 @@ def _routed(
     clock = station.timebase
     station = _known(station, event, env)
     effects: list[Effect] = []
-    raised = _stepped(clock, station.timebase)
+    raised = [*_stepped(clock, station.timebase), *_by_system(station, event, env)]
 
     def taken(turn: Turn[State]) -> State:
         nonlocal station
         for effect in turn.effects:
             if isinstance(effect, _RECORDS):
-                station, told = _recorded(station, effect, env.now)
+                station, told, noticed = _recorded(station, effect, env.now)
                 effects.extend(told)
+                raised.extend(noticed)
             else:
                 effects.append(effect)
         raised.extend(turn.raised)
@@ -467,12 +470,20 @@ def _guard(station: Station, context: Context) -> configuration.Guard:
     )
 
 
+def _filled(before: Outbox, after: Outbox) -> list[Event]:
+    if not outbox.fills_up(before, after):
+        return []
+    many = f"{len(after.entries)} records wait for the CSMS"
+    return [SecurityEventRaised("MemoryExhaustion", many)]
+
+
 def _recorded(
     station: Station, record: Record, now: Stamp
-) -> tuple[Station, tuple[Effect, ...]]:
+) -> tuple[Station, tuple[Effect, ...], list[Event]]:
     queue, effects = outbox.appended(station.outbox, record)
     clock = timebase.passed(station.timebase, Stamp(now.boot, now.monotonic_s))
-    return replace(station, outbox=queue, timebase=clock), effects
+    noticed = _filled(station.outbox, queue)
+    return replace(station, outbox=queue, timebase=clock), effects, noticed
 
 
 def _known(station: Station, event: Event, env: Env) -> Station:
@@ -480,9 +491,9 @@ def _known(station: Station, event: Event, env: Env) -> Station:
     match event:
         case PowerUp():
             station = replace(station, timebase=timebase.booted(station.timebase, env.now))
-        case TimeLearned(csms_wall_s=wall):
-            ntp = station.settings.text(variables.TIME_SOURCE) == "NTP"
-            if not ntp or station.timebase.offset_s is None:
+        case TimeLearned(csms_wall_s=wall, by_system=by_system):
+            is_taken = by_system or not _is_ntp(station.settings)
+            if is_taken or station.timebase.offset_s is None:
                 clock = timebase.learned(station.timebase, wall, env.now)
                 return replace(station, timebase=clock)
             return station
@@ -502,6 +513,19 @@ def _known(station: Station, event: Event, env: Env) -> Station:
         case _:
             pass
     return _heard(station, event, env)
+
+
+def _is_ntp(settings: Settings) -> bool:
+    return settings.text(variables.TIME_SOURCE) == "NTP"
+
+
+def _by_system(station: Station, event: Event, env: Env) -> list[Event]:
+    """Look at the system's clock whenever the station is woken."""
+    if not isinstance(event, DeadlinePassed):
+        return []
+    is_followed = _is_ntp(station.settings)
+    wall_s = timebase.system_s(station.timebase, env.now, is_followed=is_followed)
+    return [] if wall_s is None else [TimeLearned(wall_s, by_system=True)]
 
 
 def _heard(station: Station, event: Event, env: Env) -> Station:

@@ -125,6 +125,22 @@ def learned(state: Timebase, csms_wall_s: float, now: Stamp) -> Timebase:
     return replace(state, offset_s=offset_s, floor_s=min(state.floor_s, csms_wall_s))
 
 
+def system_s(state: Timebase, now: Stamp, *, is_followed: bool) -> float | None:
+    """Return the system clock's time if the station should take it over, UTC seconds.
+
+    Args:
+        is_followed: the system clock is kept by NTP and believed, whatever it does; otherwise
+            it is only good enough while nothing else is known, like at the boot.
+    """
+    wall_s = now.wall_s
+    if wall_s is None or wall_s < EARLIEST_WALL_S:
+        return None
+    if state.offset_s is None:
+        return wall_s if wall_s >= state.floor_s else None
+    is_apart = abs(wall_s - now.monotonic_s - state.offset_s) > STEP_S
+    return wall_s if is_followed and is_apart else None
+
+
 def stepped_s(before: Timebase, after: Timebase) -> float:
     """Return by how much a known clock was set within one boot, seconds; 0.0 for not at all."""
     if before.boot != after.boot or before.offset_s is None or after.offset_s is None:

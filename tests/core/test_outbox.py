@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.core import outbox, variables
 from agent.core.effects import (
@@ -22,9 +23,10 @@ from agent.core.events import (
     LinkUp,
     RecordDelivered,
     RecordFailed,
+    SecurityEventRaised,
     TransactionAcknowledged,
 )
-from agent.core.outbox import CAPACITY, Entry, Outbox, appended, entry_of, ready
+from agent.core.outbox import CAPACITY, NEARLY_FULL, Entry, Outbox, appended, entry_of, ready
 from agent.core.standing import digest
 from agent.core.states import Active, Ending
 from agent.core.values import (
@@ -381,3 +383,18 @@ def test_a_verdict_on_a_transaction_of_an_evse_that_was_removed_only_teaches_the
     bench.power_cut()
     acknowledge(bench, info=INVALID)
     assert bench.station.authorization.cache[digest(TAG)].info == INVALID
+
+
+def test_a_queue_that_is_nearly_full_is_told_once() -> None:
+    bench = Bench().ready()
+    bench.post(LinkDown("lost"))
+    at = Stamp(1, 1.0)
+    entries = tuple(
+        Entry(number, "sampled", "", at, is_sample=True) for number in range(1, NEARLY_FULL)
+    )
+    full = replace(bench.station.outbox, entries=entries, next_id=NEARLY_FULL)
+    bench.station = replace(bench.station, outbox=full)
+    for _ in range(2):
+        bench.post(SecurityEventRaised("StartupOfTheDevice"))
+    types = [record.type for record in bench.told_records(SecurityEvent)]
+    assert types.count("MemoryExhaustion") == 1

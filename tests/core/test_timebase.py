@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.core.timebase import (
     EARLIEST_WALL_S,
@@ -12,6 +13,7 @@ from agent.core.timebase import (
     learned,
     passed,
     stepped_s,
+    system_s,
 )
 from agent.core.values import Stamp
 from tests.support.core import WALL_S
@@ -167,3 +169,25 @@ def test_only_a_known_clock_can_be_stepped() -> None:
     assert stepped_s(booted(UNSET, Stamp(4, 10.0)), later) == 0.0
     assert stepped_s(UNSET, known) == 0.0
     assert stepped_s(known, booted(known, Stamp(4, 10.0))) == 0.0
+
+
+# --- a system clock that is set while we run ---
+
+
+def test_a_system_clock_that_becomes_plausible_is_taken_while_nothing_is_known() -> None:
+    unknown = booted(UNSET, Stamp(4, 0.0))
+    now = Stamp(4, 30.0, WALL_S)
+    assert system_s(unknown, now, is_followed=False) == WALL_S
+    assert system_s(unknown, Stamp(4, 30.0), is_followed=True) is None
+    assert system_s(unknown, Stamp(4, 30.0, 0.0), is_followed=True) is None
+    floored = replace(unknown, floor_s=WALL_S + 1.0)
+    assert system_s(floored, now, is_followed=True) is None
+
+
+def test_a_known_time_follows_the_system_clock_only_where_ntp_keeps_it() -> None:
+    known = booted(UNSET, Stamp(4, 0.0, WALL_S))
+    stepped = Stamp(4, 30.0, WALL_S + 3600.0)
+    assert system_s(known, stepped, is_followed=True) == WALL_S + 3600.0
+    assert system_s(known, stepped, is_followed=False) is None
+    near = Stamp(4, 30.0, WALL_S + 30.0 + STEP_S)
+    assert system_s(known, near, is_followed=True) is None
