@@ -101,9 +101,7 @@ def _relaxed(value: Any, type_: inspect.Type, *, any_case: bool) -> Any:
         case inspect.StructType(fields=fields) if isinstance(value, dict):
             by_name = {field.encode_name: field.type for field in fields}
             return {
-                name: _relaxed(
-                    _unwrapped(member, by_name[name]), by_name[name], any_case=any_case
-                )
+                name: _relaxed_member(member, by_name[name], any_case=any_case)
                 if name in by_name
                 else member
                 for name, member in value.items()

@@ -231,3 +231,12 @@ def test_every_key_that_core_requires_is_there() -> None:
         TransactionMessageAttempts TransactionMessageRetryInterval"""
     there = {item.key for item in TABLE if item.is_required}
     assert set(required.split()) <= there
+
+
+def test_the_operators_own_settings_are_found_and_listed() -> None:
+    own = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows")
+    here = Settings(custom=(own,))
+    assert here.find("ROWS") == here.find("customkeys.rows") == own
+    assert here.find("Columns") is None
+    assert here.table[-1] == own
+    assert Settings().find("Rows") is None

@@ -140,3 +140,28 @@ def test_the_real_mistake_is_named_and_not_a_harmless_difference_before_it():
 
 def test_the_description_never_repeats_the_value():
     assert "secret" not in refused(b'{"connectorId":1,"text":"secret-token"}')[1]
+
+
+class Holder(msgspec.Struct, rename="camel", kw_only=True):
+    inner: Inner
+    other: Inner | None = None
+    number: int | None = None
+
+
+def test_a_list_around_a_single_object_is_taken_off():
+    got = decode(b'{"inner":[{"startPeriod":1}],"other":[{"startPeriod":2}]}', Holder)
+    assert (got.inner, got.other) == (Inner(1), Inner(2))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"inner":[{"startPeriod":1},{"startPeriod":2}]}',
+        b'{"inner":[]}',
+        b'{"inner":{"startPeriod":1},"number":[1]}',
+        b'[{"inner":{"startPeriod":1}}]',
+    ],
+)
+def test_any_other_list_in_the_place_of_something_else_is_refused(payload):
+    with pytest.raises(RpcError):
+        decode(payload, Holder)
