@@ -98,3 +98,8 @@ def test_a_listed_pattern_of_a_float_is_absent():
 def test_an_answer_of_another_length_is_refused():
     with pytest.raises(ValueError, match="3 words instead of 2"):
         Layout(0, 2, [point(0)]).values([0, 0, 0])
+
+
+def test_one_float_that_is_no_number_spoils_no_other():
+    layout = Layout(0, 4, [point(0), point(2)])
+    assert layout.values([0x7FC0, 0, 0x3F80, 0]) == {"p0": None, "p2": 1.0}
