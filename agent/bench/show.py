@@ -65,6 +65,11 @@ def text(event: BenchEvent) -> str:
             return _transaction(event)
         case HeartbeatReceived():
             return "heartbeat"
+        case MessageReceived(
+            action="SecurityEventNotification", payload={"type": str(kind), **more}
+        ):
+            info = more.get("techInfo")
+            return f"security event {kind}" + (f": {info}" if info else "")
         case MessageReceived():
             return f"{event.action} {_payload(event.payload)}"
         case CommandAnswered():

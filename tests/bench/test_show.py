@@ -74,6 +74,20 @@ BEGUN = {**BASE, "transaction_id": "8f0d1234-0000"}
             'NotifyEvent {"seqNo":0}',
         ),
         (
+            MessageReceived(
+                **BASE,
+                action="SecurityEventNotification",
+                payload={"type": "StartupOfTheDevice", "techInfo": "PowerUp"},
+            ),
+            "security event StartupOfTheDevice: PowerUp",
+        ),
+        (
+            MessageReceived(
+                **BASE, action="SecurityEventNotification", payload={"type": "Tampering"}
+            ),
+            "security event Tampering",
+        ),
+        (
             CommandAnswered(**BASE, action="Reset", payload={"status": "Accepted"}),
             'answers Reset: {"status":"Accepted"}',
         ),
