@@ -8,6 +8,7 @@ socket, 1.6 configuration keys and 2.0.1 variables all read and write through it
 import enum
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ class Access(enum.Enum):
     WRITE_ONLY = "WriteOnly"
 
 
-class Variable(Value, frozen=True):
+class Variable(Value, frozen=True, dict=True):
     """Declaration of one setting.
 
     Attributes:
@@ -71,7 +72,7 @@ class Variable(Value, frozen=True):
     most_items: int | None = None
     is_numbered: bool = False
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return the canonical name."""
         suffix = f"[{self.instance}]" if self.instance else ""
