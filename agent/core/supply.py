@@ -108,6 +108,10 @@ class Division(Value, frozen=True):
     wake_s: float | None = None
 
 
+ENDLESS: Final = Room()
+"""What a station has that nothing limits as a whole."""
+
+
 class Outcome(NamedTuple):
     """EVSEs with their new offers, and what the blocks have to know of that."""
 
@@ -145,6 +149,8 @@ def governed(
     division = _divided(division, after, room, rules, now_s)
     _move(after, room, division, now_s)
     for evse_id, evse in evses.items():
+        if after[evse_id] is evse:
+            continue
         if after[evse_id].supply == evse.supply:
             after[evse_id] = evse
         elif replace(after[evse_id].supply, moved_s=0.0, held_s=0.0) == IDLE:
@@ -158,6 +164,12 @@ def governed(
 
 def _move(evses: dict[int, Evse], room: Room, division: Division, now_s: float) -> None:
     """Move every offer towards its share, raising only into room that nobody may draw from."""
+    if room.is_endless:
+        for evse_id, evse in evses.items():
+            supply = _moved(evse.supply, division.shares_ma.get(evse_id, 0), None, now_s)
+            if supply is not evse.supply or supply.share_ma is not None:
+                evses[evse_id] = replace(evse, supply=replace(supply, share_ma=None))
+        return
     left = room
     for evse in evses.values():
         left = left.less(_worst_ma(evse), _conductors(evse))
@@ -167,8 +179,7 @@ def _move(evses: dict[int, Evse], room: Room, division: Division, now_s: float) 
         fits_ma = left.fits_ma(_conductors(evse))
         reach_ma = None if fits_ma is None else _worst_ma(evse) + fits_ma
         supply = _moved(evse.supply, target_ma, reach_ma, now_s)
-        is_shared = not room.is_endless and supply.asks_s is not None
-        share_ma = target_ma if is_shared else None
+        share_ma = None if supply.asks_s is None else target_ma
         if (supply, share_ma) != (evse.supply, evse.supply.share_ma):
             evses[evse_id] = replace(evse, supply=replace(supply, share_ma=share_ma))
             more_ma = _worst_ma(evses[evse_id]) - _worst_ma(evse)
@@ -204,8 +215,7 @@ def _watched(
         evse = replace(evse, supply=supply)
     over_s = _over_s(supply, drawn, now_s)
     is_above = drawn is not None and max(drawn) > supply.offer_ma
-    supply = replace(supply, was_above=bool(supply.held_ma) and (supply.was_above or is_above))
-    evse = replace(evse, supply=supply)
+    was_above = bool(supply.held_ma) and (supply.was_above or is_above)
     read_at = evse.inputs.reading_at
     is_over = (
         over_s is not None
@@ -217,14 +227,15 @@ def _watched(
     watched = replace(
         supply,
         asks_s=(now_s if supply.asks_s is None else supply.asks_s) if asks else None,
-        held_ma=_held_ma(evse, drawn, now_s),
+        was_above=was_above,
+        held_ma=_held_ma(evse, drawn, now_s, was_above=was_above),
         habit=_habit(supply, drawn, now_s),
         over_s=over_s,
         is_tripped=evse.inputs.is_plugged and (supply.is_tripped or is_over),
         excess_ma=_excess_ma(supply, drawn),
         limits=tuple(_limit(bound, evse, rules) for bound in given),
     )
-    return replace(evse, supply=watched)
+    return evse if watched == evse.supply else replace(evse, supply=watched)
 
 
 def drawn_ma(evse: Evse, now_s: float) -> tuple[int, ...] | None:
@@ -239,7 +250,9 @@ def drawn_ma(evse: Evse, now_s: float) -> tuple[int, ...] | None:
     return tuple(math.ceil(figure * 1000 - 1e-6) for figure in figures)
 
 
-def _held_ma(evse: Evse, drawn: tuple[int, ...] | None, now_s: float) -> int:
+def _held_ma(
+    evse: Evse, drawn: tuple[int, ...] | None, now_s: float, *, was_above: bool
+) -> int:
     """Return what the vehicle may still draw under an earlier offer, 0 when that is over."""
     supply, inputs = evse.supply, evse.inputs
     if supply.held_ma <= supply.offer_ma:
@@ -255,7 +268,7 @@ def _held_ma(evse: Evse, drawn: tuple[int, ...] | None, now_s: float) -> int:
         read_at = inputs.reading_at
         is_read = read_at is not None and read_at.monotonic_s > supply.held_s
         shows_less = drawn is not None and is_read and max(drawn) <= supply.offer_ma
-        has_followed = shows_less and supply.was_above and supply.offer_ma
+        has_followed = shows_less and was_above and supply.offer_ma
         return 0 if has_followed else supply.held_ma
     if supply.offer_ma or not inputs.is_closed:
         return 0  # what it draws in spite of that is its excess
@@ -335,6 +348,8 @@ def _limit(bound: Bound, evse: Evse, rules: Rules) -> Limit:
 
 
 def _room(bounds: Sequence[Bound], rules: Rules) -> Room:
+    if not bounds:
+        return ENDLESS
     amps = [int(bound.limit_a * 1000 + 1e-6) for bound in bounds if bound.limit_a is not None]
     watts = [bound.limit_w for bound in bounds if bound.limit_w is not None]
     most_ma = min(amps, default=None)
