@@ -1,6 +1,6 @@
 """All benchmarks, in the order of the table."""
 
-from tests.benchmarks import day, messages, processes, profiles, registers, storage
+from tests.benchmarks import day, messages, processes, profiles, registers, setpoint, storage
 from tests.benchmarks.measure import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -13,4 +13,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     day.DAY,
     registers.REGISTERS,
     profiles.COMPOSITE,
+    setpoint.SETPOINT,
 )
