@@ -480,16 +480,15 @@ def _check_named(tables: _Tables, at_s: float | None) -> None:
 
 
 def _inspected(tables: _Tables, at_s: float) -> Iterator[tuple[schema.Path, str | None]]:
-    """Yield what is wrong with secrets and certificates beyond their form."""
+    """Yield what is wrong with certificates beyond their form."""
     from agent.security import inspection  # noqa: PLC0415  # loads cryptography
 
-    secrets = [(path, tables.base / one.file) for path, one in tables.secrets() if one.file]
     station, key = "", b""
     if tables.whole is not None and tables.whole.security.client_key is not None:
         station = tables.whole.station.serial_number
         with suppress(SecretError):  # noted already
             key = read_secret(tables.whole.security.client_key, tables.base)
-    yield from inspection.inspected(secrets, tables.certificates(), station, key, at_s)
+    yield from inspection.inspected(tables.certificates(), station, key, at_s)
 
 
 def _secret_mistake(path: schema.Path, secret: Secret, tables: _Tables) -> str | None:

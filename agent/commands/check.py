@@ -1,7 +1,8 @@
 """Read the configuration, the board, the register maps and the credentials it names.
 
 Reports every mistake as `file:line: what is wrong (what is allowed)`, one to a line, and
-changes nothing. Exit code 0 without mistakes, 78 with any.
+changes nothing. Exit code 0 without mistakes, 78 with any. Secrets that everybody on the
+machine may read are a hint on stderr, and no mistake.
 """
 
 import argparse
@@ -38,7 +39,10 @@ def execute(args: argparse.Namespace) -> int:
         count = _count(len({problem.file for problem in problems}), "file")
         print(f"{_count(len(problems), 'mistake')} in {count}", file=sys.stderr)
         return CONFIGURATION
-    checked = len(_named(load_config(path, check_setting)))
+    config = load_config(path, check_setting)
+    for hint in _hints(config):
+        print(f"hint: {printable(hint)}", file=sys.stderr)
+    checked = len(_named(config))
     print(f"no mistakes in {_count(checked, 'file')}", file=sys.stderr)
     return DONE
 
@@ -46,18 +50,32 @@ def execute(args: argparse.Namespace) -> int:
 def _named(config: Config) -> set[Path | str]:
     """Return all files that a configuration without mistakes leads to; maps by name."""
     security = config.security
-    keys = [profile.password for profile in config.csms] + [security.client_key]
     return {
         config.path,
         config.board,
         *load_board(config.board).maps,
-        *(key.file for key in keys if key is not None and key.file is not None),
+        *_secret_files(config),
         *security.csms_roots,
         *security.manufacturer_roots,
         *security.v2g_roots,
         *security.mo_roots,
         *([security.client_certificate] if security.client_certificate else []),
     }
+
+
+def _secret_files(config: Config) -> set[str]:
+    """Return the files of secrets, as they are written in the configuration."""
+    secrets = [profile.password for profile in config.csms] + [config.security.client_key]
+    return {one.file for one in secrets if one is not None and one.file is not None}
+
+
+def _hints(config: Config) -> list[str]:
+    """Return what a careful person would change, although the agent works with it."""
+    from agent.security.inspection import exposed  # noqa: PLC0415  # loads cryptography
+
+    base = config.path.parent
+    found = [exposed(base / name) for name in sorted(_secret_files(config))]
+    return [hint for hint in found if hint is not None]
 
 
 def _count(number: int, thing: str) -> str:

@@ -16,7 +16,6 @@ Where = TypeVar("Where", bound=tuple[object, ...])
 
 
 def inspected(
-    secrets: Iterable[tuple[Where, Path]],
     certificates: Iterable[tuple[Where, Path]],
     serial_number: str,
     key: bytes,
@@ -29,8 +28,6 @@ def inspected(
         serial_number, key: see `own_mistake`; without a key its certificate is left alone.
         at_s: UTC seconds.
     """
-    for where, path in secrets:
-        yield where, exposed(path)
     for where, path in certificates:
         if where[-1] != "client_certificate":
             yield where, root_mistake(path, at_s)

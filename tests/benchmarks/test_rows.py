@@ -21,6 +21,7 @@ BOUNDS = {
     "composite.cold": 4.0,
     "composite.again": 0.02,
     "composite.growth": 4.8,
+    "setpoint.modbus-tcp": 5.0,
 }
 
 

@@ -132,20 +132,27 @@ def test_credentials_are_looked_into_each_with_its_line(installed, capsys):
     ca = Authority("root")
     other = ca.issue("EX-9999", begins=-20, ends=-1)
     secured(installed, Authority("old", begins=-20, ends=-1), other)
-    (installed.parent / "own.key").chmod(0o644)
     assert main(["check", "-c", str(installed)]) == 78
     lines = capsys.readouterr().out.splitlines()
-    roots, own, key = (line_of(installed, f"\n{name} =") + 1 for name in NAMES)
-    assert len(lines) == 3
+    roots, own = (line_of(installed, f"\n{name} =") + 1 for name in NAMES)
+    assert len(lines) == 2
     assert lines[0].startswith(f"{installed}:{roots}: security.csms_roots[0]: ")
     assert "it expired on" in lines[0]
     assert lines[1].startswith(f"{installed}:{own}: security.client_certificate: ")
     assert "common name is not the serial number" in lines[1]
-    assert lines[2].startswith(f"{installed}:{key}: security.client_key: ")
-    assert "can be read by everybody (mode 644; allowed are 600 and 640)" in lines[2]
 
 
-NAMES = ("csms_roots", "client_certificate", "client_key")
+NAMES = ("csms_roots", "client_certificate")
+
+
+def test_a_secret_that_everybody_may_read_is_a_hint(installed, capsys):
+    secured(installed, Authority("root"), Authority("root").issue("EX-0001"))
+    key = installed.parent / "own.key"
+    for mode, is_hinted in ((0o600, False), (0o644, True)):
+        key.chmod(mode)
+        assert main(["check", "-c", str(installed)]) == 0
+        told = capsys.readouterr().err
+        assert (f"hint: {key} can be read by everybody (mode 644" in told) is is_hinted
 
 
 def test_credentials_that_are_right_are_no_mistake(installed, capsys):

@@ -73,13 +73,11 @@ def test_every_file_is_looked_at_in_its_place(ca, tmp_path):
     issued = ca.issue(SERIAL)
     own, root = issued.write(tmp_path, "own"), ca.write(tmp_path, "root")
     named = [(("security", "csms_roots", 0), root), (("security", "client_certificate"), own)]
-    secrets = [(("security", "client_key"), tmp_path / "own.key")]
     key = issued.key_pem.encode()
-    found = list(inspected(secrets, named, SERIAL, key, wall_s()))
+    found = list(inspected(named, SERIAL, key, wall_s()))
     assert [where for where, _ in found] == [
-        ("security", "client_key"),
         ("security", "csms_roots", 0),
         ("security", "client_certificate"),
     ]
     assert {message for _, message in found} == {None}
-    assert len(list(inspected(secrets, named, SERIAL, b"", wall_s()))) == 2
+    assert len(list(inspected(named, SERIAL, b"", wall_s()))) == 1
