@@ -2,6 +2,7 @@
 
 import msgspec
 
+from agent.core import variables
 from agent.core.effects import Outcome
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
 from agent.core.values import IdToken
@@ -21,10 +22,12 @@ def decode_start(payload: msgspec.Raw, request_id: int, view: View) -> Incoming:
     """Decode RemoteStartTransaction.
 
     Connector 0 and unknown ones become EVSE 0, which the core refuses. A transaction that a
-    charging profile names means nothing: there is none yet.
+    charging profile names means nothing: there is none yet. Without smart charging the
+    profile is ignored (1.6 5.16).
     """
     request = decode(payload, RemoteStartTransactionRequest)
-    profile = request.charging_profile
+    is_limiting = view.settings.flag(variables.SMART_CHARGING_ENABLED)
+    profile = request.charging_profile if is_limiting else None
     evse_id = None
     if request.connector_id is not None:
         evse_id, _ = numbering.place(view.specs, request.connector_id) or (0, 0)

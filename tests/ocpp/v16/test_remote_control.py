@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from agent.core import variables
 from agent.core.effects import Done, SettingsAnswer, Verdict
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
 from agent.core.smart_charging.profile import (
@@ -15,8 +16,9 @@ from agent.core.smart_charging.profile import (
     Unit,
 )
 from agent.core.values import IdToken
+from agent.core.variables import Settings
 from agent.ocppj.errors import RpcError, RpcErrorCode
-from tests.ocpp.v16.facts import TWO, VIEW, answer, asked
+from tests.ocpp.v16.facts import TWO, VIEW, FixedView, answer, asked
 
 PROFILE = {
     "chargingProfileId": 5,
@@ -61,6 +63,11 @@ def test_a_profile_comes_with_the_start():
         Kind.RELATIVE,
         (Schedule(Unit.AMPERE, (Period(0, 10_000, 3),)),),
     )
+
+
+def test_without_smart_charging_it_is_ignored():
+    off = FixedView(settings=Settings(factory={variables.SMART_CHARGING_ENABLED.name: "false"}))
+    assert start(off, chargingProfile=PROFILE).request.profile is None
 
 
 def test_a_broken_profile_refuses_the_start():
