@@ -82,6 +82,10 @@ WORDS = {
 NUMBERS = (0, 1, 2, 7, 60, -1, 86_400, 2**31 - 1, -(2**31), 1_600_000_000)
 
 
+NEVER_EMPTY = frozenset({"chargingSchedulePeriod"})
+"""Lists that the text of the specification wants filled, though the schema does not."""
+
+
 class Flaw(NamedTuple):
     """A payload with one mistake, where it is, and the codes that it deserves."""
 
@@ -130,7 +134,7 @@ def _drawn(node: dict[str, Any], root: dict[str, Any], name: str) -> st.SearchSt
             required = {key: drawn.pop(key) for key in node.get("required", ())}
             return st.fixed_dictionaries(required, optional=drawn)
         case {"type": "array"}:
-            least = node.get("minItems", 0)
+            least = max(node.get("minItems", 0), int(name in NEVER_EMPTY))
             return st.lists(_drawn(node["items"], root, name), min_size=least, max_size=4)
         case _:
             return st.sampled_from(_values(node, name))
@@ -184,7 +188,7 @@ def _spoilt(
             for spoilt, codes in _spoilt_scalar(node):
                 yield f"{where} is {str(spoilt)[:20]!r}", spoilt, codes
     if where:
-        for wrong in ([{"a": []}], {"a": 1}, True):
+        for wrong in ([1, 2], {"a": 1}, True):
             if _is_another_type(node, wrong):
                 yield f"{where} is {wrong!r}", wrong, {TYPE}
 

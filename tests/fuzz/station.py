@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from agent.core import durable
 from agent.core.events import LinkHeld
+from agent.security.keystore import Keystore
 from agent.transport.link import LinkClosed
 from hal.sim.vehicle import Vehicle
 from hal.types import Fault
 from tests.support import schemas
 from tests.support.core import TAG
+from tests.support.power import directory_in_memory
 from tests.support.shell import Talk
 
 V16 = "ocpp1.6"
@@ -58,10 +61,17 @@ class Victim(Talk):
     """A station whose calls are all answered, and whom anything may be sent."""
 
     def __init__(self, boot: str = "Accepted", **settings: str) -> None:
-        super().__init__(V16, **settings)
+        self._keys = directory_in_memory()
+        super().__init__(V16, keystore=Keystore(self._keys), **settings)
         self._boot = boot
         self.is_gone = False
         self.sent = 0
+
+    async def __aexit__(self, *error: object) -> None:
+        try:
+            await super().__aexit__(*error)
+        finally:
+            shutil.rmtree(self._keys)
 
     async def throw(self, frame: Any, message_id: Any) -> Any:
         """Send a frame, and return its answer; None when the station restarts instead."""

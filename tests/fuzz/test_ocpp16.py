@@ -36,7 +36,9 @@ def thrown(draw: Any) -> tuple[str, Flaw]:
     payload = draw(payloads(action))
     if draw(st.booleans()):
         return action, Flaw("fits", payload, frozenset())
-    return action, draw(st.sampled_from(list(flaws(action, payload))))
+    flaw = draw(st.sampled_from(list(flaws(action, payload))))
+    # What fits the schema may still hold a number that cannot be meant, and be refused for it.
+    return action, flaw._replace(codes=flaw.codes | SEMANTIC)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -207,8 +209,8 @@ async def ignored(victim: Victim, action: str, flaw: Flaw) -> None:
 
 
 async def alive(victim: Victim) -> None:
-    """Find that the station still answers."""
+    """Find that the station still answers, unless it restarts as it was asked to."""
     await victim.settled()
     read = [2, "alive", "GetConfiguration", {"key": ["HeartbeatInterval"]}]
     answer = await victim.throw(read, "alive")
-    assert answer[0] == RESULT, answer
+    assert victim.is_gone or answer[0] == RESULT, answer

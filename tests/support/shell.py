@@ -26,6 +26,7 @@ from agent.runtime.clock import ScriptedWorld
 from agent.runtime.control import Simulator
 from agent.runtime.kernel import Kernel
 from agent.runtime.shell import Shell
+from agent.security.keystore import Keystore
 from agent.store.database import Changes, Store, StoreError
 from agent.transport.link import DialTarget
 from agent.transport.memory import MemoryDialer, MemoryLink
@@ -201,6 +202,7 @@ class Talk:
         profiles: int = 1,
         socket: Path | None = None,
         simulator: Simulator | None = None,
+        keystore: Keystore | None = None,
         **settings: str,
     ) -> None:
         self.version, self.disk, self.socket = version, Disk(), socket
@@ -222,6 +224,7 @@ class Talk:
             project=project,
             world=self.world,
             simulator=simulator,
+            keystore=keystore,
         )
         self._count = 0
 
