@@ -152,6 +152,7 @@ class Lab:
         settings: factory values by 1.6 key or canonical name.
         knows_time: the station's own clock shows the right time at a start.
         max_a: what the hardware carries; the board file allows 32 A.
+        is_tethered: the cable is fixed to the station.
         site: the grid connection that the EVSEs share.
         spec: of every EVSE; see `EvseSpec`.
         custom: the operator's own settings.
@@ -179,6 +180,7 @@ class Lab:
         knows_time: bool = True,
         revive_s: float | None = None,
         max_a: float = 32.0,
+        is_tethered: bool = False,
         idle_report_s: float = 5.0,
         site: Site = NO_SITE,
         custom: tuple[Variable, ...] = (),
@@ -203,6 +205,7 @@ class Lab:
         self.is_running = False
         self.seen: dict[int, list[str]] = {}
         self._max_a, self._idle_report_s = max_a, idle_report_s
+        self._is_tethered = is_tethered
         self._directory, self._keys = directory_in_memory(), directory_in_memory()
         self._shell: Shell | None = None
         self._life: asyncio.Task[None] | None = None
@@ -219,6 +222,7 @@ class Lab:
             SimulatedEvse(
                 max_a=self._max_a,
                 energy_wh=wh,
+                is_tethered=self._is_tethered,
                 idle_report_s=self._idle_report_s,
                 signs=self._signs,
             )

@@ -27,7 +27,17 @@ from hal.types import Fault
 from tests.support.lab import IDENTITY, OTHER_TAG, TAG, Lab, run
 from tests.support.wire import CALL, Frame
 
-__all__ = ["OTHER_TAG", "TAG", "Case", "Steps", "any_of", "call", "certify", "status"]
+__all__ = [
+    "IDENTITY",
+    "OTHER_TAG",
+    "TAG",
+    "Case",
+    "Steps",
+    "any_of",
+    "call",
+    "certify",
+    "status",
+]
 
 BACKGROUND = frozenset({"Heartbeat", "MeterValues", "SecurityEventNotification"})
 """Calls that may come at any time; they are seen only where a case expects them."""

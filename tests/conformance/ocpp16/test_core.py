@@ -270,6 +270,54 @@ async def _reset_while_charging(case: Case, kind: str, reason: str) -> None:
     assert not case.energized()
 
 
+REQUIRED = {
+    "AuthorizeRemoteTxRequests": None,  # R or RW
+    "ClockAlignedDataInterval": False,
+    "ConnectionTimeOut": False,
+    "ConnectorPhaseRotation": False,
+    "GetConfigurationMaxKeys": True,
+    "HeartbeatInterval": False,
+    "LocalAuthorizeOffline": False,
+    "LocalPreAuthorize": False,
+    "MeterValueSampleInterval": False,
+    "MeterValuesAlignedData": False,
+    "MeterValuesSampledData": False,
+    "NumberOfConnectors": True,
+    "ResetRetries": False,
+    "StopTransactionOnInvalidId": False,
+    "StopTxnAlignedData": False,
+    "StopTxnSampledData": False,
+    "SupportedFeatureProfiles": True,
+    "TransactionMessageAttempts": False,
+    "TransactionMessageRetryInterval": False,
+    "UnlockConnectorOnEVSideDisconnect": None,
+}
+"""Core keys that must be there, and whether they are read-only (7.1)."""
+
+
+def test_tc_019_retrieve_configuration() -> None:
+    async def steps(case: Case) -> None:
+        await case.online()
+        single = await case.ask("GetConfiguration", key=["SupportedFeatureProfiles"])
+        [entry] = single["configurationKey"]
+        assert entry["readonly"]
+        assert "Core" in entry["value"].split(",")
+        assert not single.get("unknownKey")
+        every = await case.ask("GetConfiguration")
+        access = {entry["key"]: entry["readonly"] for entry in every["configurationKey"]}
+        for key, readonly in REQUIRED.items():
+            assert key in access
+            assert readonly in {None, access[key]}, key
+        assert not every.get("unknownKey")
+        most = int(await case.get("GetConfigurationMaxKeys") or 0)
+        asked = list(access)[:most]
+        many = await case.ask("GetConfiguration", key=asked)
+        assert [entry["key"] for entry in many["configurationKey"]] == asked
+        assert not many.get("unknownKey")
+
+    certify(steps)
+
+
 def test_tc_021_change_configuration() -> None:
     async def steps(case: Case) -> None:
         await case.online()

@@ -51,25 +51,6 @@ def test_tc_023_5_remote_start_authorize_invalid() -> None:
     assert not certify(steps).bills
 
 
-def test_tc_024_start_charging_session_lock_failure() -> None:
-    async def steps(case: Case) -> None:
-        await case.online()
-        answer = await case.ask("RemoteStartTransaction", connectorId=1, idTag=TAG)
-        assert answer == {"status": "Accepted"}
-        await case.expect(status("Preparing"))
-        case.breaks(Fault.CONNECTOR_LOCK_FAILURE)  # the plug is half in
-        case.plug()
-        await case.expect(status("Faulted", error="ConnectorLockFailure"))
-        await case.quiet()
-        assert not case.energized()
-        case.unplug()
-        case.mended(Fault.CONNECTOR_LOCK_FAILURE)
-        await case.expect(status(any_of("Available", "Preparing")))
-        await case.quiet(0.0)
-
-    assert not certify(steps).bills
-
-
 def test_tc_026_remote_start_rejected() -> None:
     async def steps(case: Case) -> None:
         await case.online()

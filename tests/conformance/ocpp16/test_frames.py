@@ -217,6 +217,10 @@ def test_row_11_a_harmless_difference_of_type_is_mended(connector: Any) -> None:
         ("ChangeConfiguration", {"key": "x" * 51, "value": "1"}),
         ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "x" * 501}),
         ("DataTransfer", {"vendorId": "x" * 256}),
+        (
+            "ReserveNow",
+            {"connectorId": 1, "idTag": "A", "reservationId": 1, "expiryDate": "tomorrow"},
+        ),
     ],
 )
 def test_row_12_a_value_out_of_bounds_is_a_property_violation(
@@ -301,6 +305,64 @@ def test_without_a_list_none_can_be_sent() -> None:
         await answered(talk, frame, [3, "q", {"status": "NotSupported"}])
 
     told(steps, **{variables.LIST_ENABLED.name: "false"})
+
+
+@row(
+    ("action", "payload"),
+    [
+        (
+            "ReserveNow",
+            {
+                "connectorId": 1,
+                "expiryDate": "2099-01-01T00:00:00Z",
+                "idTag": "A",
+                "reservationId": 1,
+            },
+        ),
+        ("CancelReservation", {"reservationId": 1}),
+    ],
+)
+def test_without_reservations_nothing_can_be_reserved_or_cancelled(
+    action: str, payload: dict[str, Any]
+) -> None:
+    async def steps(talk: Talk) -> None:
+        await answered(talk, [2, "q", action, payload], [3, "q", {"status": "Rejected"}])
+
+    told(steps, **{variables.RESERVATIONS.name: "false"})
+
+
+PROFILE = {
+    "chargingProfileId": 1,
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Relative",
+    "chargingSchedule": {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
+    },
+}
+
+
+def test_without_smart_charging_no_profile_is_taken() -> None:
+    async def steps(talk: Talk) -> None:
+        payload = {"connectorId": 0, "csChargingProfiles": PROFILE}
+        await answered(talk, [2, "q", "SetChargingProfile", payload], error("NotSupported"))
+
+    told(steps, **{variables.SMART_CHARGING_ENABLED.name: "false"})
+
+
+def test_without_smart_charging_the_profile_of_a_remote_start_is_ignored() -> None:
+    async def steps(talk: Talk) -> None:
+        own = {**PROFILE, "chargingProfilePurpose": "TxProfile"}
+        payload = {"connectorId": 1, "idTag": "A", "chargingProfile": own}
+        await answered(
+            talk,
+            [2, "q", "RemoteStartTransaction", payload],
+            [3, "q", {"status": "Accepted"}],
+        )
+        await talk.answer(await talk.hear_call("StatusNotification"))
+
+    told(steps, **{variables.SMART_CHARGING_ENABLED.name: "false"})
 
 
 def test_a_cache_that_is_switched_off_can_be_cleared() -> None:
