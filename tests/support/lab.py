@@ -340,6 +340,7 @@ class Lab:
                 factory=self.settings,
                 site=self.site,
                 custom=self.custom,
+                protocols=("FTP", "HTTPS"),
             ),
             store=self.disk,  # type: ignore[arg-type]  # it passes on what it does not know
             evses=tuple(self.wired(spec, self) for spec in self.specs),
