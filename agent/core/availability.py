@@ -10,7 +10,7 @@ told; what differs after a reconnect is. A CSMS that accepts the station anew is
 (2.0.1 B01.FR.05).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -364,6 +364,20 @@ def _pause(evse: Evse, current: SessionPhase) -> str:
         return "EV side disconnected" if current is SessionPhase.SUSPENDED_EV else ""
     origin = why_paused(evse) if current is SessionPhase.SUSPENDED_EVSE else ""
     return f"paused by limit: {origin}" if origin else ""
+
+
+def answered(
+    present: Iterable[ConnectorStatus], releasing: Container[int], wanted: Container[Key]
+) -> Iterator[ConnectorStatus]:
+    """Yield the statuses that may be told now.
+
+    A plug that is being released is answered for before its status is told (1.6 TC_018_1);
+    a fault waits for no answer, and neither does what the CSMS wants to hear.
+    """
+    for status in present:
+        waits = status.evse_id in releasing and status.fault is None
+        if not waits or (status.evse_id, status.connector_id) in wanted:
+            yield status
 
 
 def observed(

@@ -325,7 +325,9 @@ def _observed(
     context = _context(station, env)
     before = station.availability
     is_told = context.is_online or before.wanted or before.settling
-    present = iter(station.statuses()) if is_told else iter(())
+    present = availability.answered(
+        station.statuses() if is_told else (), station.locks.releases, before.wanted
+    )
     state, reports = availability.observed(station.availability, present, context)
     outside, told = bounds.observed(
         station.outside, station.site, station.settings, is_online=context.is_online

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.core import availability
-from agent.core.availability import operative_evses
+from agent.core.availability import answered, operative_evses
 from agent.core.effects import Done, Effect, HeartbeatSent, Reply, StatusReported, Verdict
 from agent.core.events import (
     AvailabilityRequested,
@@ -582,3 +582,13 @@ def test_a_change_that_the_loss_of_the_link_interrupts_counts_anew() -> None:
     assert lasting(bench) == []
     bench.wait(2)
     assert len(lasting(bench)) == 1
+
+
+def test_a_status_waits_for_the_answer_about_its_plug_and_a_fault_does_not() -> None:
+    free = ConnectorStatus(1, 1, False, SessionPhase.FREE, True)
+    broken = ConnectorStatus(1, 1, False, SessionPhase.FREE, True, fault="GroundFailure")
+    other = ConnectorStatus(2, 1, False, SessionPhase.FREE, True)
+    assert list(answered((free, other), {1}, ())) == [other]
+    assert list(answered((free, other), (), ())) == [free, other]
+    assert list(answered((broken, other), {1}, ())) == [broken, other]
+    assert list(answered((free,), {1}, {(1, 1)})) == [free]

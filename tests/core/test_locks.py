@@ -8,6 +8,7 @@ from agent.core.effects import (
     Note,
     Reply,
     Report,
+    StatusReported,
     TransactionEnded,
     TransactionStarted,
     Verdict,
@@ -174,11 +175,13 @@ def test_a_transaction_ends_before_its_plug_is_released_and_is_told_after_the_an
     bench.meter(1500.0)
     assert verdict(bench, request_id) is None
     assert not bench.told_records(TransactionEnded)
+    assert not bench.told(StatusReported)
     bench.effects.clear()
     bench.post(LockChanged(1, locked=False))
     assert verdict(bench, request_id) is Verdict.ACCEPTED
     kinds = [type(effect) for effect in bench.effects]
     assert kinds.index(Reply) < kinds.index(Report)
+    assert kinds.index(Reply) < kinds.index(StatusReported)
     (ended,) = bench.told_records(TransactionEnded)
     assert ended.stop_reason is StopReason.UNLOCK_COMMAND
     assert ended.id_token is None
