@@ -98,6 +98,7 @@ CORE: dict[str, Row] = {
         {"transactionId": HUGE},
         "Rejected",
     ),
+    "unlock of connector 0": ("UnlockConnector", {"connectorId": 0}, "NotSupported"),
     "unlock of an unknown connector": ("UnlockConnector", {"connectorId": 9}, "NotSupported"),
     "unlock of a huge connector": ("UnlockConnector", {"connectorId": HUGE}, "NotSupported"),
     "a negative interval": (
@@ -287,7 +288,74 @@ PROFILES: dict[str, Row] = {
     ),
 }
 
-ROWS = {**CORE, **PROFILES}
+SECURITY: dict[str, Row] = {
+    "a root that is none": (
+        "InstallCertificate",
+        {"certificateType": "CentralSystemRootCertificate", "certificate": "rubbish"},
+        "Rejected",
+    ),
+    "a huge root that is none": (
+        "InstallCertificate",
+        {"certificateType": "ManufacturerRootCertificate", "certificate": "x" * 5500},
+        "Rejected",
+    ),
+    "a certificate that nobody asked for": (
+        "CertificateSigned",
+        {"certificateChain": "rubbish"},
+        "Rejected",
+    ),
+    "a certificate that is not there": (
+        "DeleteCertificate",
+        {
+            "certificateHashData": {
+                "hashAlgorithm": "SHA256",
+                "issuerNameHash": "0a1b",
+                "issuerKeyHash": "2c3d",
+                "serialNumber": "FFF",
+            }
+        },
+        "NotFound",
+    ),
+    "a security profile that does not exist": (
+        "ChangeConfiguration",
+        change("SecurityProfile", "7"),
+        "Rejected",
+    ),
+    "a security profile without its certificates": (
+        "ChangeConfiguration",
+        change("SecurityProfile", "3"),
+        "Rejected",
+    ),
+    "a key that is too short": (
+        "ChangeConfiguration",
+        change("AuthorizationKey", "0123456789ABCDEF"[:14]),
+        "Rejected",
+    ),
+    "a log to nowhere": (
+        "GetLog",
+        {
+            "logType": "SecurityLog",
+            "requestId": HUGE,
+            "log": {"remoteLocation": "nonsense://x"},
+        },
+        "Rejected",
+    ),
+    "firmware signed by nobody for a station without an installer": (
+        "SignedUpdateFirmware",
+        {
+            "requestId": 1,
+            "firmware": {
+                "location": "https://x.invalid/",
+                "retrieveDateTime": LONG_AGO,
+                "signingCertificate": "rubbish",
+                "signature": "rubbish",
+            },
+        },
+        "Rejected",
+    ),
+}
+
+ROWS = {**CORE, **PROFILES, **SECURITY}
 
 
 async def thrown(victim: Victim, action: str, payload: dict[str, Any]) -> str:
