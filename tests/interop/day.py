@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tests.interop.station import TAG, Station, word
+from tests.transfer.servers import http_server
 
 GUEST = "0BADCAFE"
 FOREVER = "2099-12-31T23:59:59Z"
@@ -44,6 +45,7 @@ async def day(csms: Csms, station: Station) -> None:
     await profile(csms)
     await triggers(csms)
     await outage(csms, station)
+    await logs(csms)
     await reset(csms)
 
 
@@ -168,6 +170,26 @@ async def outage(csms: Csms, station: Station) -> None:
     await csms.until(lambda: len(csms.heard("StopTransaction")) == stops + 1)
     stop = csms.heard("StopTransaction")[-1]
     assert stop["meterStop"] >= csms.heard("StartTransaction")[-1]["meterStart"]
+
+
+async def logs(csms: Csms) -> None:
+    """Have the diagnostics and the security log sent to a server."""
+    with http_server() as files:
+        location = f"{files.url}/logs"
+        told = await csms.request("GetDiagnostics", location=location, retries=0)
+        assert told["fileName"].startswith("CP001")
+        await csms.until(
+            lambda: _statuses(csms, "DiagnosticsStatusNotification")[-1:] == ["Uploaded"]
+        )
+        assert files.files[f"/logs/{told['fileName']}"]
+        asked = {"logType": "SecurityLog", "requestId": 9, "log": {"remoteLocation": location}}
+        await accepted(csms, "GetLog", **asked, retries=0)
+        await csms.until(lambda: _statuses(csms, "LogStatusNotification")[-1:] == ["Uploaded"])
+        assert _statuses(csms, "LogStatusNotification") == ["Uploading", "Uploaded"]
+
+
+def _statuses(csms: Csms, action: str) -> list[str]:
+    return [one["status"] for one in csms.heard(action)]
 
 
 async def reset(csms: Csms) -> None:
