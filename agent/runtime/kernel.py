@@ -27,7 +27,8 @@ from msgspec.structs import replace
 from agent.core import durable
 from agent.core.effects import Done, Effect, Forget, Reply, Report, SetAside, Verdict
 from agent.core.events import DeadlinePassed, Event, StorageFailed, StorageRecovered
-from agent.core.station import Station, deadline, step, targets
+from agent.core.routing import step
+from agent.core.station import Station, deadline, targets
 from agent.core.targets import Targets
 from agent.core.values import Env
 from agent.runtime.clock import World

@@ -31,9 +31,10 @@ from agent.core.events import (
     TokenPresented,
 )
 from agent.core.outbox import entry_of
+from agent.core.routing import step
 from agent.core.setpoint import limits
 from agent.core.states import Active, Session
-from agent.core.station import Station, deadline, step, targets
+from agent.core.station import Station, deadline, targets
 from agent.core.trust import ALGORITHMS, Certificate, CertificateKind, HashData
 from agent.core.values import (
     AuthorizationStatus,
