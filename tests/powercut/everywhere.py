@@ -49,10 +49,13 @@ class Case:
     """
 
     def __init__(
-        self, module: ModuleType, test: Callable[..., None], arguments: dict[str, Any]
+        self,
+        module: ModuleType,
+        test: Callable[..., None],
+        arguments: dict[str, Any],
+        shown: str,
     ) -> None:
         self._module, self._test, self._arguments = module, test, arguments
-        shown = "-".join(_shown(value) for value in arguments.values())
         self.name = f"{module.__name__.rpartition('.')[2]}::{test.__name__}[{shown}]"
 
     def boundaries(self) -> tuple[int, bool]:
@@ -171,26 +174,33 @@ def cases() -> list[Case]:
             continue
         for name, test in inspect.getmembers(module, inspect.isfunction):
             if name.startswith("test_") and test.__module__ == module.__name__:
-                found += [Case(module, test, arguments) for arguments in _arguments(test)]
+                found += [Case(module, test, *arguments) for arguments in _arguments(test)]
     return found
 
 
-def _arguments(test: Callable[..., None]) -> Iterator[dict[str, Any]]:
-    """Return what the `parametrize` marks of a test and of its module make of it."""
+def _arguments(test: Callable[..., None]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Return what the `parametrize` marks of a test and of its module make of it, and a name."""
     own = getattr(test, "pytestmark", [])
     module_wide = getattr(inspect.getmodule(test), "pytestmark", [])
     columns = []
     for mark in [*([module_wide] if not isinstance(module_wide, list) else module_wide), *own]:
         if mark.name == "parametrize":
             names, values = mark.args[:2]
-            names = (
-                [part.strip() for part in names.split(",")] if isinstance(names, str) else names
+            names = names.replace(" ", "").split(",") if isinstance(names, str) else names
+            columns.append(
+                [(names, _row(value, len(names)), at) for at, value in enumerate(values)]
             )
-            columns.append([(names, _row(value, len(names))) for value in values])
     for rows in product(*columns):
-        yield {
-            name: value for names, row in rows for name, value in zip(names, row, strict=True)
+        arguments = {
+            name: value
+            for names, row, _ in rows
+            for name, value in zip(names, row, strict=True)
         }
+        shown = [
+            row[0] if len(row) == 1 and isinstance(row[0], str) else f"{names[0]}{at}"
+            for names, row, at in rows
+        ]
+        yield arguments, "-".join(shown)
 
 
 def _row(value: Any, width: int) -> tuple[Any, ...]:
@@ -199,10 +209,6 @@ def _row(value: Any, width: int) -> tuple[Any, ...]:
     if isinstance(held, tuple):
         return held
     return (value,) if width == 1 else tuple(value)
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else getattr(value, "__name__", repr(value))
 
 
 def _until_cut(lab: Lab, story: Story, *, goes_on: bool = False, is_whole: bool) -> Lab:
