@@ -174,7 +174,12 @@ def cases() -> list[Case]:
             continue
         for name, test in inspect.getmembers(module, inspect.isfunction):
             if name.startswith("test_") and test.__module__ == module.__name__:
-                found += [Case(module, test, *arguments) for arguments in _arguments(test)]
+                wanted = inspect.signature(test).parameters.keys()
+                found += [
+                    Case(module, test, arguments, shown)
+                    for arguments, shown in _arguments(test)
+                    if arguments.keys() == wanted  # what takes a fixture is no plain scenario
+                ]
     return found
 
 

@@ -382,10 +382,13 @@ class Lab:
         """End the station's life in good order."""
         if self._shell is not None and self._life is not None:
             life, self._life = self._life, None
-            if not life.done():
-                self._shell.stop()
             self._stays_dark = True  # neither a cut nor a restart brings it back from here on
-            await life
+            try:
+                if not life.done():
+                    self._shell.stop()
+            except PowerCut:
+                life.cancel()
+            await asyncio.gather(life, return_exceptions=self.cutter.is_dead)
             self._stays_dark = self.cutter.is_dead = False
 
     @property
