@@ -30,7 +30,7 @@ from agent.core.events import DialRefusal, Event, PowerUp
 from agent.core.station import Station
 from agent.core.targets import Targets
 from agent.core.values import BootReason, EvseSpec, StationInfo
-from agent.core.variables import Settings, Variable
+from agent.core.variables import Variable
 from agent.factory import factory_settings
 from agent.ocpp.negotiation import adapter_for
 from agent.ocpp.v16.statuses import project
@@ -324,24 +324,25 @@ class Lab:
     def _built(self, store: Store) -> Shell:
         self.lives += 1
         loaded = store.load()
-        assert not durable.unreadable(loaded.rows, Settings(custom=self.custom))
         assert loaded.set_aside_path is None
         wall_s = self._epoch_s + self.now_s if self.knows_time else None
         boot = durable.boot_row(loaded.rows).boot + 1
         self.world = ScriptedWorld(boot=boot, seed=self.lives, wall_s=wall_s)
         self.disk.hold(store)
+        station = durable.restored(
+            loaded.rows,
+            loaded.records,
+            info=INFO,
+            specs=self.specs,
+            profiles=len(self.profiles),
+            factory=self.settings,
+            site=self.site,
+            custom=self.custom,
+            protocols=("FTP", "HTTPS"),
+        )
+        assert not durable.unreadable(loaded.rows, station.settings)
         shell = Shell(
-            station=durable.restored(
-                loaded.rows,
-                loaded.records,
-                info=INFO,
-                specs=self.specs,
-                profiles=len(self.profiles),
-                factory=self.settings,
-                site=self.site,
-                custom=self.custom,
-                protocols=("FTP", "HTTPS"),
-            ),
+            station=station,
             store=self.disk,  # type: ignore[arg-type]  # it passes on what it does not know
             evses=tuple(self.wired(spec, self) for spec in self.specs),
             dialer=self._dialer,
