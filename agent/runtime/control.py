@@ -213,6 +213,7 @@ class ControlServer:
             "security.event": (SecurityParams, self._security_event),
             "data_transfer.send": (DataParams, self._data_transfer_send),
             "station.reset": (ResetParams, self._requested),
+            "log.bundle": (BundleParams, self._log_bundle),
             "limit.set": (LimitSetParams, self._requested),
             "limit.clear": (LimitClearParams, self._requested),
             "schedule.get": (ScheduleParams, self._requested),
@@ -372,6 +373,14 @@ class ControlServer:
     async def _security_event(self, params: SecurityParams) -> object:
         self._kernel.post(SecurityEventRaised(params.type, params.tech_info))
         return True
+
+    async def _log_bundle(self, params: BundleParams) -> object:
+        if self.bundle is None:
+            raise ControlError(REFUSED, "this agent writes no bundles")
+        said = await self.bundle(Path(params.path))
+        if isinstance(said, Unwritten):
+            raise ControlError(REFUSED, said.info)
+        return {"path": params.path, "size": said.size}
 
     async def _data_transfer_send(self, params: DataParams) -> object:
         outcome = await self.asked(

@@ -8,6 +8,7 @@ import pytest
 
 from agent.core import variables
 from agent.core.events import MeterRead, SecurityEventRaised, TokenPresented
+from agent.diagnostics.job import Unwritten, Written
 from agent.runtime.control import (
     ANSWER_S,
     LONGEST_LINE,
@@ -325,6 +326,39 @@ def test_a_restart_is_asked_for(story):
     story(told)
 
 
+def test_a_bundle_is_written_where_it_is_asked_for(story):
+    places = []
+
+    async def written(path):
+        places.append(path)
+        return Written(7) if path.name == "ok.gz" else Unwritten("no room")
+
+    async def told(rig, client):
+        assert await client.refusal("log.bundle", path="/logs/ok.gz") == (
+            REFUSED,
+            "this agent writes no bundles",
+        )
+        rig.shell.control.bundle = written
+        done = await client.call("log.bundle", path="/logs/ok.gz")
+        assert done == {"path": "/logs/ok.gz", "size": 7}
+        refused = await client.refusal("log.bundle", path="/logs/bad.gz")
+        assert refused == (REFUSED, "no room")
+        code, _ = await client.refusal("log.bundle", path="relative.gz")
+        assert code == -32602
+        assert [path.name for path in places] == ["ok.gz", "bad.gz"]
+
+    story(told)
+
+
+def test_what_a_bundle_shows_is_what_everybody_may_see(story):
+    async def told(rig, client):
+        status, settings = rig.shell.control.facts()
+        assert status["station"] == (await client.call("status"))["station"]
+        assert list(settings) == await client.call("settings.list")
+
+    story(told)
+
+
 def test_the_simulator_is_moved_and_its_refusals_are_told(story):
     board = Board()
 
@@ -365,7 +399,7 @@ def test_a_board_that_is_not_simulated_has_no_such_methods(story):
         (b'{"id":1}', REQUEST),
         (b'{"id":{"a":1},"method":"status"}', REQUEST),
         (b'{"id":1,"method":"make.coffee"}', METHOD),
-        (b'{"id":1,"method":"log.bundle","params":{"path":"/x"}}', METHOD),
+        (b'{"id":1,"method":"log.burn","params":{"path":"/x"}}', METHOD),
         (b'{"id":1,"method":"status","params":{"a":1}}', PARAMS),
         (b'{"id":1,"method":"status","params":[]}', PARAMS),
         (b'{"id":1,"method":"settings.get","params":{"name":7}}', PARAMS),
