@@ -12,10 +12,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from agent.core.effects import (
     CompositeAnswer,
@@ -29,14 +29,11 @@ from agent.core.effects import (
     Verdict,
 )
 from agent.core.events import (
-    AvailabilityRequested,
     DataTransferRequested,
     Event,
     LinkHeld,
     MeterRead,
     Origin,
-    ResetKind,
-    ResetRequested,
     SecurityEventRaised,
     SettingsWriteRequested,
     TokenPresented,
@@ -46,13 +43,24 @@ from agent.core.variables import Settings, Variable
 from agent.diagnostics.job import Unwritten, Written
 from agent.runtime import masking
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
+from agent.runtime.control_params import (
+    AvailabilityParams,
+    BundleParams,
+    DataParams,
+    NameParams,
+    NoParams,
+    ResetParams,
+    SecurityParams,
+    SetParams,
+    TokenParams,
+)
 from agent.runtime.control_schedule import ScheduleParams, told
 from agent.runtime.control_vehicle import VEHICLE
 from agent.runtime.kernel import Kernel
 from agent.runtime.requests import Requests
 from agent.runtime.settings_view import allowed, described
 from hal.errors import HalError
-from hal.types import IdToken, TokenType
+from hal.types import IdToken
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +71,6 @@ MOST_UNREAD: Final = 1_048_576
 
 ANSWER_S: Final = 60.0
 """How long a request may take; vendor data waits for the CSMS."""
-
-LONGEST_TOKEN: Final = 36
-"""OCPP 2.0.1 IdTokenType; 1.6 takes 20."""
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 INTERNAL_ERROR = -32603
@@ -97,76 +102,6 @@ class _Request(msgspec.Struct):
     params: msgspec.Raw = msgspec.Raw(b"{}")
     id: str | int | UnsetType | None = UNSET
     jsonrpc: str = "2.0"
-
-
-class NoParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A method without parameters."""
-
-
-class NameParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A setting by canonical name or 1.6 key."""
-
-    name: str
-
-
-class SetParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A setting and its new value."""
-
-    name: str
-    value: str | int | float | bool
-
-
-class TokenParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A token as a reader would have read it."""
-
-    id_token: Annotated[str, Meta(min_length=1, max_length=LONGEST_TOKEN)]
-    type: TokenType = TokenType.ISO14443
-    evse_id: int | None = None
-
-
-class AvailabilityParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A part of the station; without ids the whole."""
-
-    operative: bool
-    evse_id: int | None = None
-    connector_id: int | None = None
-
-    def event(self, request_id: int) -> AvailabilityRequested:
-        """Return what happened."""
-        place = (self.evse_id, self.connector_id)
-        return AvailabilityRequested(request_id, self.operative, *place)
-
-
-class SecurityParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A security event; the bounds are those of SecurityEventNotification."""
-
-    type: Annotated[str, Meta(min_length=1, max_length=50)]
-    tech_info: Annotated[str, Meta(max_length=255)] = ""
-
-
-class DataParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Vendor data for the CSMS; the bounds are those of DataTransfer."""
-
-    vendor_id: Annotated[str, Meta(min_length=1, max_length=255)]
-    message_id: Annotated[str, Meta(max_length=50)] | None = None
-    data: str | None = None
-
-
-class BundleParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a diagnostics bundle goes: an absolute path on the station."""
-
-    path: Annotated[str, Meta(min_length=2, max_length=4096, pattern=r"^/[^\0]+\Z")]
-
-
-class ResetParams(msgspec.Struct, forbid_unknown_fields=True):
-    """A restart: at once, or when no transaction is open."""
-
-    immediate: bool = False
-
-    def event(self, request_id: int) -> ResetRequested:
-        """Return what happened."""
-        kind = ResetKind.IMMEDIATE if self.immediate else ResetKind.ON_IDLE
-        return ResetRequested(request_id, kind, origin=Origin.LOCAL)
 
 
 _Asking = AvailabilityParams | ResetParams | LimitSetParams | LimitClearParams | ScheduleParams
