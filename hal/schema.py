@@ -398,9 +398,14 @@ def _limits(type_: inspect.IntType | inspect.FloatType) -> Iterator[str]:
         (type_.lt, "less than"),
         (type_.multiple_of, "a multiple of"),
     ]
-    texts = [f"{words} {limit}" for limit, words in limits if limit is not None]
+    texts = [f"{words} {_number(limit)}" for limit, words in limits if limit is not None]
     if texts:
         yield f"({', '.join(texts)})"
+
+
+def _number(limit: float) -> float:
+    """Return 6 for 6.0: equal bounds share one type, and whichever came first its notation."""
+    return int(limit) if limit == int(limit) else limit
 
 
 def _text(value: str, type_: inspect.StrType) -> Iterator[str]:

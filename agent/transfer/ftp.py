@@ -62,11 +62,19 @@ def fetch(job: Job, tell: Tell) -> int:
                 sink.expect(total)
                 if total is None or sink.size < total:
                     rest = sink.size or None
-                    ftp.retrbinary(f"RETR {name}", sink.write, CHUNK, rest)
+                    _received(ftp, name, sink, rest)
                 sink.complete()
         except _ERRORS as error:
             raise _failure(error) from None
         return sink.size
+
+
+def _received(ftp: ftplib.FTP, name: str, sink: Sink, rest: int | None) -> None:
+    try:
+        ftp.retrbinary(f"RETR {name}", sink.write, CHUNK, rest)
+    except TransferError:
+        ftp.close()  # what the server says of the broken transfer is not the reason
+        raise
 
 
 def _size(ftp: ftplib.FTP, name: str) -> int | None:

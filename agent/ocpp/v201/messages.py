@@ -714,6 +714,7 @@ class SignCertificateResponse(Wire, frozen=True):
     """Whether somebody will."""
 
     status: AcceptedOrRejected
+    status_info: StatusInfo | None = None
 
 
 class UnlockConnectorRequest(Wire, frozen=True):
@@ -850,8 +851,6 @@ UNSUPPORTED = frozenset(
         "SetMonitoringLevel",
         "SetNetworkProfile",
         "SetVariableMonitoring",
-        "UnlockConnector",
-        "SignCertificate",
         "UnpublishFirmware",
     }
 )
