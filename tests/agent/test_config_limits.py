@@ -25,7 +25,7 @@ def test_nothing_is_served_unless_the_file_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("safe_a = -1", "safe_a must be a number (at least 0.0, at most 80.0)"),
+        ("safe_a = -1", "safe_a must be a number (at least 0, at most 80)"),
         ("safe = 6", "did you mean safe_a?"),
         ("modbus = { port = 502 }", "host"),
         ('modbus = { host = "h", port = 0 }', "port must be an integer (at least 1"),
