@@ -6,6 +6,7 @@ group ends the process; on the way out every output is made safe and the store i
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -331,6 +332,8 @@ class Agent:
         ]
         if hardware.grid_input is not None:
             services.append(hardware.grid_input.run(_to_grid(shell.kernel)))
+        # What has been imported and built stays: later collections need not look through it.
+        gc.freeze()
         await shell.run(first, *services, socket=self._config.control_socket)
         # New firmware is started by who starts the agent: this process is still the old one.
         in_place = shell.restart not in {None, BootReason.FIRMWARE_UPDATE}

@@ -47,6 +47,10 @@ TIMER_SLACK_S: Final = 1e-6
 yet changes nothing, and would be waited for again, without any pause."""
 
 
+_DURABLE: Final = (Report, Forget, SetAside)
+"""Effects that the disk has to hold."""
+
+
 class Outlets(Protocol):
     """Where targets go; takes them without waiting."""
 
@@ -215,8 +219,9 @@ class Kernel:
     async def _write(self, effects: list[Effect]) -> bool:
         """Commit what changed, together with what earlier turns could not."""
         self._lowered = None
-        is_settled = not effects and not self._unsaved and self._retry_at is None
-        if is_settled and durable.is_untouched(self._saved_of, self.station):
+        is_settled = not self._unsaved and self._retry_at is None
+        has_news = any(isinstance(item, _DURABLE) for item in effects)
+        if is_settled and not has_news and durable.is_untouched(self._saved_of, self.station):
             return True
         present = durable.rows(self.station)
         rows = durable.changed(self._saved, present)
@@ -238,9 +243,7 @@ class Kernel:
         try:
             await self._store.commit(changes)
         except StoreError as error:
-            self._unsaved += [
-                item for item in effects if isinstance(item, Report | Forget | SetAside)
-            ]
+            self._unsaved += [item for item in effects if isinstance(item, _DURABLE)]
             self._refused(str(error))
             return False
         finally:
