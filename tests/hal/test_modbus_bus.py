@@ -17,6 +17,7 @@ from hal.bus.counters import LONGEST_S, PATIENCE, PortCounters, Silence, Tally
 from hal.bus.modbus import BACKOFF_MAX_S, ModbusPort, SerialPort, TcpPort, Timing
 from hal.bus.modbus_request import ExceptionReplyError, is_garbled
 from hal.bus.turns import MAX_WAITING, Priority, Turns
+from hal.drivers.mapped import MappedDevice
 from hal.errors import BusError, DeviceError
 from hal.registers.map import load_map
 from hal.sim.modbus_device import ModbusDeviceServer
@@ -932,6 +933,50 @@ def test_modbus_ascii_has_the_frames_of_the_makers_document():
         ):
             assert await port.read(1, 3, 4, 1) == (0xB2,)
             assert asked == [b":010300040001F7\r\n"]
+
+    vloop.run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "framing", "frame", "answer"),
+    [
+        (
+            "evse-din",
+            "rtu",
+            bytes.fromhex("01 06 03 E8 00 10 08 76"),
+            bytes.fromhex("01 06 03 E8 00 10 08 76"),
+        ),
+        ("abl-emh1", "ascii", b":01100014000102010ACD\r\n", b":011000140001DA\r\n"),
+    ],
+)
+def test_the_frame_by_which_a_map_sets_16_a_is_that_of_the_reference(
+    name, framing, frame, answer
+):
+    """Hardware reference 3.2 and 3.6: what leaves the line, from the shipped map on."""
+
+    async def main():
+        register_map = load_map(MAPS / f"{name}.toml")
+        async with (
+            serial_peer(lambda _: answer) as (path, asked, _),
+            SerialPort(path, framing=framing) as port,
+        ):
+            device = MappedDevice(port, 1, register_map, names=frozenset({"state"}))
+            await device.write(register_map.evse.set_current.write(16.0))
+            assert asked == [frame]
+
+    vloop.run(main())
+
+
+def test_the_frame_that_reads_an_evse_din_is_that_of_the_reference():
+    async def main():
+        words = range(8)
+        answer = with_crc(struct.pack(">BBB8H", 1, 3, 16, *words))
+        async with (
+            serial_peer(lambda _: answer) as (path, asked, _),
+            SerialPort(path) as port,
+        ):
+            assert await port.read(1, 3, 1000, 8) == tuple(words)
+            assert asked == [bytes.fromhex("01 03 03 E8 00 08 C4 7C")]
 
     vloop.run(main())
 

@@ -110,7 +110,7 @@ def test_a_whole_charge_is_offered_lowered_paused_and_ended(path):
     played(register_map, scene)
 
 
-def test_the_frame_that_sets_16_a_is_the_makers():
+def test_a_current_is_written_as_what_the_register_can_say():
     async def main():
         frames: list[bytes] = []
         async with rigged(EVSE_DIN) as rig, served(rig.controller) as recorder:
