@@ -162,7 +162,7 @@ def _spec(board: Board, evse: EvseSettings) -> EvseSpec:
         weight=evse.weight or 1,
         derates_c=None if heat is None else (heat.from_c, heat.to_c),
         switches_phases=evse.phase_switching,
-        measures=tuple(point.name for point in board.maps[evse.meter.map].points),
+        measures=board.measures(evse),
     )
 
 

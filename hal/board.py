@@ -1,4 +1,4 @@
-"""From a board file to hardware: the only module that knows every driver.
+"""From a board file to hardware: the only module that knows every driver of ours.
 
 `load_board` and `check_board` judge the file (`hal.board_file` describes it), `build` makes
 the drivers. Nothing is opened before `Hardware.start`, and the drivers' own `run` makes
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import structs
 
@@ -21,16 +21,17 @@ from hal.board_file import (
     Board,
     EvseSettings,
     ModbusEvseSettings,
-    ModbusSerialSettings,
-    ModbusTcpSettings,
-    PortSettings,
+    ModbusMeterSettings,
     SimulatedControllerSettings,
     SimulatedInputSettings,
     board_template,
     check_board,
     load_board,
+    modbus_meter,
 )
-from hal.errors import BusError
+from hal.errors import BoardError, BusError
+from hal.extensions import EvseFacts, Role
+from hal.port_settings import ModbusSerialSettings, ModbusTcpSettings, PortSettings
 from hal.reader_settings import (
     Pn532Settings,
     Rdm6300Settings,
@@ -156,8 +157,8 @@ def build(board: Board, *, state_directory: Path) -> Hardware:
             exists.
 
     Raises:
-        BoardError: a library that a driver needs is not installed, or the directory's path
-            is too long for a socket.
+        BoardError: a library that a driver needs is not installed, the directory's path is
+            too long for a socket, or a driver of another distribution fails.
     """
     builder = _Builder(board, state_directory)
     evses = tuple(builder.evse(evse) for evse in board.evses)
@@ -180,6 +181,11 @@ class _Builder:
     def evse(self, evse: EvseSettings) -> EvseHardware:
         controller = self._controller(evse)
         switch = controller if isinstance(controller, PhaseSwitch) else None
+        if evse.phase_switching and switch is None:
+            raise BoardError(
+                f"{self._board.path}: EVSE {evse.id} shall switch phases, which its controller"
+                " cannot; remove phase_switching"
+            )
         return EvseHardware(
             evse_id=evse.id,
             connectors=evse.connectors,
@@ -200,7 +206,21 @@ class _Builder:
 
                 return RemoteInput(self._the_simulator())
 
+    def _extended(self, role: Role, evse: EvseSettings) -> Any:
+        """Return the device of a role from another distribution; None if it is ours."""
+        settings = getattr(evse, role)
+        extension = self._board.extension(settings)
+        if extension is None:
+            return None
+        facts = EvseFacts(
+            evse.id, evse.connectors, evse.max_a, evse.phases, self._state_directory
+        )
+        return extension.device(role, settings, facts)
+
     def _controller(self, evse: EvseSettings) -> EvseController:
+        extended: EvseController | None = self._extended("controller", evse)
+        if extended is not None:
+            return extended
         match evse.controller:
             case SimulatedControllerSettings():
                 from hal.sim.remote import RemoteController  # noqa: PLC0415 - see the module
@@ -213,6 +233,9 @@ class _Builder:
                 return ModbusEvse(self._port(port), unit, register_map, is_tethered=is_tethered)
 
     def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
+        extended: TokenReader | None = self._extended("reader", evse)
+        if extended is not None:
+            return (extended,)
         match evse.reader:
             case None:
                 return ()
@@ -224,12 +247,16 @@ class _Builder:
                 return (_serial_reader(settings),)
 
     def _meter(self, evse: EvseSettings) -> Meter:
+        settings = modbus_meter(evse)
+        if settings is None:
+            extended: Meter = self._extended("meter", evse)
+            return extended
         if self._board.is_served(evse):
-            meter = _SimulatedMeter(self._the_simulator(), self._board, evse)
+            meter = _SimulatedMeter(self._the_simulator(), self._board, evse.id, settings)
             self.lines.append(meter)
-            self.counting[evse.meter.port] = meter
+            self.counting[settings.port] = meter
             return meter
-        return _modbus_meter(self._board, evse, self._port(evse.meter.port))
+        return _modbus_meter(self._board, settings, self._port(settings.port))
 
     def _port(self, name: str) -> "ModbusPort":
         if name not in self._ports:
@@ -254,8 +281,11 @@ class _Builder:
 class _SimulatedMeter(Meter):
     """The meter that the simulated board serves, on whichever port it does."""
 
-    def __init__(self, simulator: "Simulator", board: Board, evse: EvseSettings) -> None:
-        self._simulator, self._board, self._evse = simulator, board, evse
+    def __init__(
+        self, simulator: "Simulator", board: Board, evse_id: int, settings: ModbusMeterSettings
+    ) -> None:
+        self._simulator, self._board = simulator, board
+        self._evse_id, self._settings = evse_id, settings
         self._tcp_port: int | None = None
         self._line: ModbusPort | None = None
         self._meter: Meter | None = None
@@ -274,7 +304,7 @@ class _SimulatedMeter(Meter):
         while True:
             try:
                 link = await self._simulator.link()
-                meter = self._at(await self._simulator.meter_port(self._evse.id))
+                meter = self._at(await self._simulator.meter_port(self._evse_id))
             except BusError as error:
                 listener.meter_failed(str(error))
                 await asyncio.sleep(SIM_RETRY_S)
@@ -294,7 +324,7 @@ class _SimulatedMeter(Meter):
         if self._meter is None or tcp_port != self._tcp_port:
             self.close()
             self._line = _modbus_port(ModbusTcpSettings(port=tcp_port))
-            self._meter = _modbus_meter(self._board, self._evse, self._line)
+            self._meter = _modbus_meter(self._board, self._settings, self._line)
             self._tcp_port = tcp_port
         return self._meter
 
@@ -317,10 +347,9 @@ def _modbus_port(settings: PortSettings) -> "ModbusPort":
             )
 
 
-def _modbus_meter(board: Board, evse: EvseSettings, port: "ModbusPort") -> Meter:
+def _modbus_meter(board: Board, settings: ModbusMeterSettings, port: "ModbusPort") -> Meter:
     from hal.drivers.modbus_meter import ModbusMeter  # noqa: PLC0415 - see the module
 
-    settings = evse.meter
     register_map = board.maps[settings.map]
     if settings.turned:
         register_map = turned(register_map)

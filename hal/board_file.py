@@ -16,67 +16,36 @@
     [site]                            # what all EVSEs share; may be left out
     max_a      = 63                   # per line conductor
 
-A driver is a Struct here, chosen by its tag, and a case in `hal.board`; nothing else knows
-the list. A board is simulated when all its controllers are. Its meters on 127.0.0.1 are
-then simulated with it, one to a port, and port 0 stands for any free one; meters elsewhere
-are real, so a bench can try a real meter under a simulated vehicle.
+A driver of ours is a Struct here, chosen by its tag, and a case in `hal.board`; those of other
+distributions join them by entry point (`hal.extensions`). A board is simulated when all its
+controllers are. Its meters on 127.0.0.1 are then simulated with it, one to a port, and port 0
+stands for any free one; meters elsewhere are real, for a bench that tries one.
 
 A register map `NAME` is the first `NAME.toml` of `map_directories`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from msgspec import Meta
+from msgspec import Meta, Struct, defstruct, field
 
-from hal import schema
-from hal.files import FileProblems, Problem, TypedFile, load
-from hal.reader_settings import ReaderSettings, SimulatedReaderSettings, wrong_pattern
+from hal import extensions, schema
+from hal.extensions import Extension
+from hal.files import FileProblems, Problem, TypedFile, read
+from hal.port_settings import LOOPBACK, ModbusSerialSettings, ModbusTcpSettings, PortSettings
+from hal.reader_settings import ReaderSettings, SerialReaderSettings, wrong_pattern
 from hal.registers.map import RegisterMap, load_map
 from hal.types import Value
 
 MAX_EVSES = 64
-LOOPBACK = "127.0.0.1"
 SYSTEM_MAPS = Path("/usr/share/pilotwire/registers")
 
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=80.0)]
 """What PWM can offer (IEC 61851-1 annex A)."""
 Conductor: TypeAlias = Literal["L1", "L2", "L3"]
-
-
-class ModbusTcpSettings(Value, frozen=True, tag="modbus_tcp", tag_field="driver"):
-    """A line over TCP; `framing` is "rtu" for gateways that pass serial frames on."""
-
-    host: Text = LOOPBACK
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 502
-    framing: Literal["tcp", "rtu"] = "tcp"
-
-
-class ModbusSerialSettings(Value, frozen=True, tag="modbus_serial", tag_field="driver"):
-    """A serial line of this machine.
-
-    Attributes:
-        path: of the device. Names under /dev/serial/by-id or by-path stay the same whatever
-            else is plugged in.
-        framing: "ascii" is Modbus ASCII.
-        rs485: who switches the direction: the adapter itself, or the kernel by RTS.
-        echo: the adapter hears what it sends.
-    """
-
-    path: Text
-    baudrate: Annotated[int, Meta(ge=300, le=921_600)] = 9600
-    parity: Literal["N", "E", "O"] = "N"
-    stopbits: Literal[1, 2] = 1
-    framing: Literal["rtu", "ascii"] = "rtu"
-    rs485: Literal["adapter", "rts_high", "rts_low"] = "adapter"
-    echo: bool = False
-
-
-PortSettings: TypeAlias = ModbusTcpSettings | ModbusSerialSettings
 
 
 class ModbusMeterSettings(Value, frozen=True, tag="modbus_meter", tag_field="driver"):
@@ -179,11 +148,16 @@ class SimulatedInputSettings(Value, frozen=True, tag="simulated", tag_field="dri
     limit_w: Annotated[float, Meta(ge=0.0, le=5_000_000.0)]
 
 
+_E = TypeVar("_E")
+_Evses: TypeAlias = Annotated[tuple[_E, ...], Meta(min_length=1, max_length=MAX_EVSES)]
+_Ports: TypeAlias = Annotated[dict[Name, PortSettings], Meta(max_length=MAX_EVSES)]
+
+
 class BoardFile(Value, frozen=True):
     """A board file as it is written."""
 
-    port: Annotated[dict[Name, PortSettings], Meta(max_length=MAX_EVSES)]
-    evse: Annotated[tuple[EvseSettings, ...], Meta(min_length=1, max_length=MAX_EVSES)]
+    evse: _Evses[EvseSettings]
+    port: _Ports = field(default_factory=dict)
     site: SiteSettings = SiteSettings()
     grid_input: SimulatedInputSettings | None = None
 
@@ -198,6 +172,7 @@ class Board(Value, frozen=True):
         maps: the register maps it names, by name.
         site: the grid connection that the EVSEs share.
         grid_input: the grid operator's contact that reduces power; None without one.
+        extensions: the drivers of other distributions that it names, by name.
     """
 
     path: Path
@@ -206,6 +181,7 @@ class Board(Value, frozen=True):
     maps: dict[str, RegisterMap]
     site: SiteSettings = SiteSettings()
     grid_input: SimulatedInputSettings | None = None
+    extensions: dict[str, Extension] = field(default_factory=dict)
 
     @property
     def is_simulated(self) -> bool:
@@ -214,7 +190,26 @@ class Board(Value, frozen=True):
 
     def is_served(self, evse: EvseSettings) -> bool:
         """Return whether the simulator serves the meter of an EVSE."""
-        return self.is_simulated and _is_local(self.ports[evse.meter.port])
+        meter = modbus_meter(evse)
+        return meter is not None and self.is_simulated and _is_local(self.ports[meter.port])
+
+    def measures(self, evse: EvseSettings) -> tuple[str, ...] | None:
+        """Return the points of an EVSE's meter; None when that is all there are."""
+        meter = modbus_meter(evse)
+        if meter is not None:
+            return tuple(point.name for point in self.maps[meter.map].points)
+        part = self.extensions[extensions.tag(type(evse.meter))].part("meter")
+        return None if part is None else part.measures
+
+    def extension(self, settings: Struct | None) -> Extension | None:
+        """Return who brought the driver of these settings; None for one of ours."""
+        return None if settings is None else self.extensions.get(extensions.tag(type(settings)))
+
+
+def modbus_meter(evse: EvseSettings) -> ModbusMeterSettings | None:
+    """Return the meter of an EVSE if it is described by a map; None if a driver brings it."""
+    meter: object = evse.meter
+    return meter if isinstance(meter, ModbusMeterSettings) else None
 
 
 def load_board(path: Path) -> Board:
@@ -223,7 +218,7 @@ def load_board(path: Path) -> Board:
     Raises:
         FileProblems: every mistake in it and in its maps, each with its file and line.
     """
-    file = load(path, BoardFile)
+    file, others = _read(path)
     maps, problems = _maps(file)
     problems += [file.problem(*mistake) for mistake in _mistakes(file.value, maps)]
     if problems:
@@ -236,6 +231,7 @@ def load_board(path: Path) -> Board:
         maps=maps,
         site=file.value.site,
         grid_input=file.value.grid_input,
+        extensions=others,
     )
 
 
@@ -301,6 +297,40 @@ reader     = {{ driver = "simulated" }}
 
 _Mistake: TypeAlias = tuple[schema.Path, str]
 
+_OURS: dict[extensions.Role, Any] = {
+    "controller": ControllerSettings,
+    "meter": ModbusMeterSettings,
+    "reader": ReaderSettings,
+}
+
+
+def _read(path: Path) -> tuple[TypedFile[BoardFile], dict[str, Extension]]:
+    """Return a file by a type that knows the drivers it names, and those that are not ours.
+
+    Raises:
+        FileProblems: every mistake that its types refuse.
+    """
+    file = read(path)
+    known = extensions.known(file, _OURS)
+    type_ = BoardFile if known is None else _widened(known.types)
+    value = file.part((), type_)
+    if value is None or file.problems:
+        raise FileProblems(file.problems)
+    return TypedFile(file, value), {} if known is None else known.extensions
+
+
+def _widened(types: Mapping[extensions.Role, Any]) -> type[BoardFile]:
+    """Return the type of a file in which an EVSE may have drivers that are not ours."""
+    members: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        ("meter", types["meter"]),
+        ("controller", types["controller"]),
+        ("reader", types["reader"] | None, None),
+    ]
+    evse: Any = defstruct("_Evse", members, bases=(EvseSettings,), frozen=True, kw_only=True)
+    file: Any = defstruct("_File", [("evse", _Evses[evse])], bases=(BoardFile,), frozen=True)
+    widened: type[BoardFile] = file
+    return widened
+
 
 def _is_simulated(evse: EvseSettings) -> bool:
     return isinstance(evse.controller, SimulatedControllerSettings)
@@ -314,7 +344,9 @@ def _on_modbus(
     evse: EvseSettings,
 ) -> Iterator[tuple[str, ModbusMeterSettings | ModbusEvseSettings]]:
     """Yield the devices of an EVSE that are on a Modbus port, by their key."""
-    yield "meter", evse.meter
+    meter = modbus_meter(evse)
+    if meter is not None:
+        yield "meter", meter
     if isinstance(evse.controller, ModbusEvseSettings):
         yield "controller", evse.controller
 
@@ -349,12 +381,14 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
     seen: Counter[tuple[str, int]] = Counter()
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
-        meter = evse.meter
         yield from _in_controller(evse, at, data, maps)
         for key, device in _on_modbus(evse):
             if device.port not in data.port:
                 known = ", ".join(data.port) or "none"
                 yield (*at, key, "port"), f"there is no port {device.port} (known: {known})"
+        meter = modbus_meter(evse)
+        if meter is None:
+            continue
         seen[meter.port, meter.unit] += 1
         if seen[meter.port, meter.unit] > 1:
             text = f"unit {meter.unit} of port {meter.port} is another EVSE's meter"
@@ -414,7 +448,7 @@ def _in_readers(data: BoardFile) -> Iterator[_Mistake]:
     }
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index, "reader")
-        if evse.reader is None or isinstance(evse.reader, SimulatedReaderSettings):
+        if not isinstance(evse.reader, SerialReaderSettings):
             continue
         text = wrong_pattern(evse.reader)
         if text is not None:
@@ -438,7 +472,7 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
             yield (*at, "weight"), 'counts only with sharing = "weighted" in [site]'
         if evse.phase_switching and evse.phases == 1:
             yield (*at, "phase_switching"), "needs an EVSE of three phases"
-        if evse.phase_switching and not _is_simulated(evse):
+        if evse.phase_switching and isinstance(evse.controller, ModbusEvseSettings):
             yield (*at, "phase_switching"), "this controller cannot switch phases"
         heat = evse.derating
         if heat is not None and heat.to_c <= heat.from_c:

@@ -27,11 +27,12 @@ import msgspec
 from hal.board_file import (
     Board,
     EvseSettings,
-    ModbusTcpSettings,
     SimulatedControllerSettings,
     load_board,
+    modbus_meter,
 )
 from hal.errors import BoardError, HalError
+from hal.port_settings import ModbusTcpSettings
 from hal.reader_settings import SimulatedReaderSettings
 from hal.sim.evse import SimulatedEvse
 from hal.sim.modbus_device import ModbusDeviceServer
@@ -149,19 +150,20 @@ class SimulatedBoard:
             is_tethered=settings.tethered,
         )
         meter = None
-        if self._board.is_served(evse):
+        at = modbus_meter(evse)
+        if at is not None and self._board.is_served(evse):
             meter = ModbusDeviceServer(
-                self._board.maps[evse.meter.map],
-                unit=evse.meter.unit,
+                self._board.maps[at.map],
+                unit=at.unit,
                 read_points=lambda: meter_points(simulated.reading()),
             )
-        wiring = Wiring(
-            evse.id, evse.meter.port, isinstance(evse.reader, SimulatedReaderSettings)
-        )
+        port = "" if at is None else at.port
+        wiring = Wiring(evse.id, port, isinstance(evse.reader, SimulatedReaderSettings))
         return Unit(wiring, simulated, meter)
 
     async def _start_meter(self, evse: EvseSettings, meter: ModbusDeviceServer | None) -> None:
-        settings = self._board.ports[evse.meter.port]
+        at = modbus_meter(evse)
+        settings = None if at is None else self._board.ports[at.port]
         if meter is None or not isinstance(settings, ModbusTcpSettings):
             return
         try:

@@ -7,7 +7,6 @@ import pytest
 
 from hal.board_file import (
     DeratingSettings,
-    ModbusSerialSettings,
     SimulatedInputSettings,
     SiteSettings,
     board_template,
@@ -16,6 +15,7 @@ from hal.board_file import (
     map_directories,
 )
 from hal.files import FileProblems
+from hal.port_settings import ModbusSerialSettings
 from tests.support.simulated_board import MAPS
 
 BOARDS = Path(__file__).parents[2] / "config" / "boards"

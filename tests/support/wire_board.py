@@ -13,7 +13,8 @@ from msgspec import structs
 
 from agent.core.values import EvseSpec
 from hal.board import Hardware, build
-from hal.board_file import Board, ModbusEvseSettings, ModbusTcpSettings, load_board
+from hal.board_file import Board, ModbusEvseSettings, load_board
+from hal.port_settings import ModbusTcpSettings
 from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
 from hal.sim.modbus_device import ModbusDeviceServer
