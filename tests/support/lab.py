@@ -296,7 +296,9 @@ class Lab:
                 self.cuts += 1
             finally:
                 self.is_running = False
-                await self._ended(store)
+                # A cancellation may come again (Python 3.13) and must not leave the disk open.
+                self._ending = asyncio.ensure_future(self._ended(store))
+                await asyncio.shield(self._ending)
             if self.cutter.is_dead and self.revive_s is not None and not self._stays_dark:
                 self.cutter.is_dead, cause = False, BootReason.POWER_UP
                 await asyncio.sleep(self.revive_s)
@@ -376,6 +378,8 @@ class Lab:
         self.cutter.is_dead = self._stays_dark = True
         self._life.cancel()
         await asyncio.gather(self._life, return_exceptions=True)
+        if self._ending is not None:
+            await self._ending
         self._life, self.cutter.is_dead, self._stays_dark = None, False, False
         self.cuts += 1
 
