@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from agent.core import variables
 from agent.core.effects import Done, Reply, Verdict
 from agent.core.events import (
     AuthorizationWithdrawn,
@@ -56,6 +57,16 @@ class Locks(Value, frozen=True):
 
     releases: Mapping[int, Release] = {}
     stuck: frozenset[int] = frozenset()
+
+
+def fixed(evses: Mapping[int, Evse]) -> Mapping[str, str]:
+    """Return the settings that have no choice: without a socket there is no plug to release.
+
+    An EVSE that has not told what it is may have one (1.6 reference 4.8).
+    """
+    if evses and all(evse.inputs.is_tethered for evse in evses.values()):
+        return {variables.UNLOCK_ON_EV_DISCONNECT.name: "false"}
+    return {}
 
 
 def deadline_s(state: Locks) -> float | None:

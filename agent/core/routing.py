@@ -51,6 +51,7 @@ from agent.core.events import (
     ClockStepped,
     DeadlinePassed,
     Event,
+    EvseDetected,
     LinkUp,
     MeterFailed,
     MeterRead,
@@ -420,4 +421,15 @@ def _heard(station: Station, event: Event, env: Env) -> Station:
         if isinstance(event, PowerUp):
             evses = evses or dict(station.evses)
             evses[evse_id] = supply.booted(evses[evse_id], now.monotonic_s)
-    return station if evses is None else replace(station, evses=evses)
+    if evses is None:
+        return station
+    station = replace(station, evses=evses)
+    return _fixed(station) if isinstance(event, EvseDetected) else station
+
+
+def _fixed(station: Station) -> Station:
+    """Leave the settings no more choice than the hardware has."""
+    fixed = locks.fixed(station.evses)
+    if fixed == station.settings.fixed:
+        return station
+    return replace(station, settings=replace(station.settings, fixed=fixed))

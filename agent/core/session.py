@@ -323,8 +323,7 @@ def _has_left(evse: Evse, settings: Settings) -> bool:
     inputs = evse.inputs
     if inputs.pilot is not PilotState.A:
         return False
-    is_tethered = inputs.capabilities is not None and inputs.capabilities.is_tethered
-    stays = is_tethered or inputs.cable_a is not None
+    stays = inputs.is_tethered or inputs.cable_a is not None
     return not stays or settings.flag(variables.STOP_ON_EV_DISCONNECT)
 
 
@@ -334,7 +333,8 @@ def _keeps_plug(evse: Evse, reason: StopReason, settings: Settings) -> bool:
         return False
     match reason:
         case StopReason.EV_DISCONNECTED:
-            return not settings.flag(variables.UNLOCK_ON_EV_DISCONNECT)
+            is_kept = not settings.flag(variables.UNLOCK_ON_EV_DISCONNECT)
+            return is_kept and not evse.inputs.is_tethered
         case StopReason.DE_AUTHORIZED:
             return not settings.flag(variables.UNLOCK_ON_DEAUTHORIZED)
         case _:

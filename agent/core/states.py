@@ -98,6 +98,11 @@ class Inputs(Value, frozen=True):
         return self.capabilities is not None and self.capabilities.has_lock
 
     @property
+    def is_tethered(self) -> bool:
+        """Whether the cable is known to be fixed to the station."""
+        return self.capabilities is not None and self.capabilities.is_tethered
+
+    @property
     def is_ready(self) -> bool:
         """Whether the vehicle asks for energy."""
         return self.pilot in READY_STATES

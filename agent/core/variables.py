@@ -410,7 +410,8 @@ UNLOCK_ON_EV_DISCONNECT = _flag(
     "OCPPCommCtrlr",
     "UnlockOnEVSideDisconnect",
     True,
-    "Unplugging the vehicle releases the plug in the socket; otherwise its driver does.",
+    "Unplugging the vehicle releases the plug in the socket; otherwise its driver does. "
+    "Without any socket, because all cables are fixed, it is false and read-only.",
     key="UnlockConnectorOnEVSideDisconnect",
 )
 UNLOCK_ON_DEAUTHORIZED = _flag(
@@ -1094,6 +1095,8 @@ class Settings(Value, frozen=True):
         derived: what the station computes: a value, or a default that can be changed.
         offered: what lists may hold on this hardware, by canonical name; the declaration
             counts for the others.
+        fixed: what this hardware leaves no choice in, canonical name to value; whatever was
+            changed counts again when it does.
         custom: the operator's own settings, beside the table.
     """
 
@@ -1101,11 +1104,12 @@ class Settings(Value, frozen=True):
     changed: Mapping[str, tuple[str, str]] = {}
     derived: Mapping[str, str] = {}
     offered: Mapping[str, tuple[str, ...]] = {}
+    fixed: Mapping[str, str] = {}
     custom: tuple[Variable, ...] = ()
 
     @property
     def table(self) -> tuple[Variable, ...]:
-        """Return every setting of this station as it is here: hardware narrows lists."""
+        """Return every setting of this station as it is here: hardware narrows choices."""
         return tuple(map(self._here, (*TABLE, *self.custom)))
 
     def find(self, name: str) -> Variable | None:
@@ -1117,12 +1121,16 @@ class Settings(Value, frozen=True):
         return None if found is None else self._here(found)
 
     def _here(self, variable: Variable) -> Variable:
+        if variable.name in self.fixed:
+            return replace(variable, access=Access.READ_ONLY)
         offered = self.offered.get(variable.name)
         return variable if offered is None else replace(variable, members=offered)
 
     def text(self, variable: Variable) -> str:
         """Return the value as text."""
         name = variable.name
+        if name in self.fixed:
+            return self.fixed[name]
         default = self.derived.get(name, variable.default)
         if variable.is_derived:
             return default
@@ -1150,7 +1158,7 @@ class Settings(Value, frozen=True):
     def origin(self, variable: Variable) -> str:
         """Return where the value comes from: default, factory, CSMS, local or station."""
         name = variable.name
-        if variable.is_derived:
+        if variable.is_derived or name in self.fixed:
             return "station"
         if name in self.changed:
             return self.changed[name][1]

@@ -25,7 +25,7 @@ from agent.core.events import (
     TransactionAcknowledged,
     UnlockRequested,
 )
-from agent.core.locks import ACTUATOR_S, ENDING_S
+from agent.core.locks import ACTUATOR_S, ENDING_S, fixed
 from agent.core.session import BOOT_WAIT_S
 from agent.core.states import Active, Authorized, Ending, Finished, Idle
 from agent.core.station import targets
@@ -338,6 +338,61 @@ def test_a_tethered_cable_waits_as_well() -> None:
     bench.charge()
     bench.pilot(PilotState.A)
     assert isinstance(bench.session(), Active)
+
+
+def detect(bench: Bench, evse_id: int, *, is_tethered: bool, has_lock: bool = False) -> None:
+    found = EvseCapabilities(32.0, 3, is_tethered=is_tethered, has_lock=has_lock)
+    bench.post(EvseDetected(evse_id, found))
+
+
+def unlocks(bench: Bench) -> tuple[str, variables.Access]:
+    """Return what the setting reads, and who may change it."""
+    settings = bench.station.settings
+    found = settings.find(variables.UNLOCK_ON_EV_DISCONNECT.name)
+    assert found is not None
+    return settings.text(found), found.access
+
+
+FREE = ("true", variables.Access.READ_WRITE)
+FIXED = ("false", variables.Access.READ_ONLY)
+
+
+def test_a_station_of_fixed_cables_has_no_plug_to_release() -> None:
+    bench = Bench(evses=2).ready()
+    detect(bench, 1, is_tethered=True)
+    assert unlocks(bench) == FREE  # the other may have a socket
+    detect(bench, 2, is_tethered=True)
+    assert unlocks(bench) == FIXED
+    set_flag(bench, variables.UNLOCK_ON_EV_DISCONNECT, on=True)
+    assert unlocks(bench) == FIXED
+    bench.power_cut()
+    assert unlocks(bench) == FREE  # until the hardware has spoken again
+
+
+def test_a_single_socket_leaves_the_choice() -> None:
+    bench = Bench(evses=2).ready()
+    detect(bench, 1, is_tethered=True)
+    detect(bench, 2, is_tethered=False, has_lock=True)
+    assert unlocks(bench) == FREE
+    set_flag(bench, variables.UNLOCK_ON_EV_DISCONNECT, on=False)
+    assert unlocks(bench) == ("false", variables.Access.READ_WRITE)
+
+
+def test_a_station_without_evses_keeps_the_choice() -> None:
+    assert fixed({}) == {}
+
+
+@pytest.mark.parametrize("is_tethered", [True, False])
+def test_only_a_plug_in_a_socket_is_kept_beside_a_fixed_cable(is_tethered: bool) -> None:
+    bench = Bench(evses=2).ready()
+    detect(bench, 1, is_tethered=is_tethered, has_lock=True)
+    detect(bench, 2, is_tethered=False, has_lock=True)
+    set_flag(bench, variables.UNLOCK_ON_EV_DISCONNECT, on=False)
+    bench.post(LockChanged(1, locked=False))
+    charging(bench)
+    leave(bench)
+    settle(bench)
+    assert is_held(bench) is not is_tethered
 
 
 # --- kept for its owner ---

@@ -12,7 +12,7 @@ from agent.core.states import (
     Resuming,
     Transaction,
 )
-from agent.core.values import ChargingState, EvseSpec, Stamp
+from agent.core.values import ChargingState, EvseCapabilities, EvseSpec, Stamp
 from hal.types import Fault, PilotState
 from tests.support.core import TAG, Bench, reading
 
@@ -27,6 +27,13 @@ def test_a_vehicle_is_plugged_in_b_c_and_d_only() -> None:
 def test_a_vehicle_asks_for_energy_in_c_and_d_only() -> None:
     ready = [state for state in (None, *PilotState) if Inputs(pilot=state).is_ready]
     assert ready == [PilotState.C, PilotState.D]
+
+
+def test_a_cable_is_fixed_when_the_hardware_says_so() -> None:
+    assert not Inputs().is_tethered
+    for is_tethered in (True, False):
+        found = EvseCapabilities(32.0, 3, is_tethered=is_tethered)
+        assert Inputs(capabilities=found).is_tethered is is_tethered
 
 
 def test_a_broken_reader_does_not_prevent_charging() -> None:

@@ -222,6 +222,19 @@ def test_what_the_station_computes_is_the_default_of_what_can_be_changed() -> No
     assert replace(here, changed={rotation.name: ("0.TRS", "CSMS")}).text(rotation) == "0.TRS"
 
 
+def test_hardware_may_leave_no_choice_and_what_was_changed_counts_again_when_it_does() -> None:
+    flag = variables.UNLOCK_ON_EV_DISCONNECT
+    free = Settings(changed={flag.name: ("true", "CSMS")})
+    here = replace(free, fixed={flag.name: "false"})
+    found = here.find("UnlockConnectorOnEVSideDisconnect")
+    assert found is not None
+    assert found in here.table
+    assert found.access is Access.READ_ONLY
+    assert (here.text(flag), here.origin(flag)) == ("false", "station")
+    assert (free.text(flag), free.origin(flag)) == ("true", "CSMS")
+    assert free.find(flag.name) == flag
+
+
 def test_every_key_that_core_requires_is_there() -> None:
     required = """AuthorizeRemoteTxRequests ClockAlignedDataInterval ConnectionTimeOut
         ConnectorPhaseRotation GetConfigurationMaxKeys HeartbeatInterval LocalAuthorizeOffline

@@ -145,3 +145,22 @@ def test_a_cable_stays_locked_for_its_owner_when_the_settings_say_so(version: st
     check_bills(lab)
     assert lab.bills[0].reason == "EVDisconnected"
     assert len(lab.bills) == 1
+
+
+@pytest.mark.parametrize(("is_tethered", "answer"), [(True, "Rejected"), (False, "Accepted")])
+def test_only_a_socket_can_be_told_to_release_its_plug(
+    version: str, is_tethered: bool, answer: str
+) -> None:
+    name = "UnlockConnectorOnEVSideDisconnect"
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        assert await lab.csms.get_setting(IDENTITY, name) == str(not is_tethered).lower()
+        assert await lab.csms.set_setting(IDENTITY, name, "true") == answer
+        assert await lab.csms.get_setting(IDENTITY, name) == str(not is_tethered).lower()
+        if version == "ocpp1.6":
+            told = await lab.csms.request(IDENTITY, "GetConfiguration", {"key": [name]})
+            assert isinstance(told, dict)
+            assert [item["readonly"] for item in told["configurationKey"]] == [is_tethered]
+
+    run(Lab(version, is_tethered=is_tethered), story)
