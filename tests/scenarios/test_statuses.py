@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from agent.bench.script import Verdict
+from agent.bench.desk import ProfileWish
+from agent.bench.script import Delay, Verdict
 from hal.types import Fault
 from tests.support.lab import IDENTITY, TAG, Lab, run
 
@@ -72,6 +73,34 @@ async def refused_afterwards(lab: Lab) -> None:
     await leave(lab)
 
 
+async def limited_to_nothing(lab: Lab) -> None:
+    await lab.charging()
+    await lab.until(lambda: lab.bills)
+    await asyncio.sleep(20)
+    pause = ProfileWish(1, "default", 1, ((0, 0.0),))
+    assert await lab.csms.set_profile(IDENTITY, pause) == "Accepted"
+    await lab.until(lambda: not lab.evse().outlet_closed)
+    await asyncio.sleep(60)
+    assert lab.bills[0].ended_at is None
+    assert await lab.csms.clear_profiles(IDENTITY) == "Accepted"
+    await lab.until(lambda: lab.evse().outlet_closed)
+    await asyncio.sleep(20)
+    lab.tap()
+    await leave(lab)
+
+
+async def refused_without_an_end(lab: Lab) -> None:
+    lab.csms.behaviour.transaction_verdicts[TAG] = Verdict("Invalid")
+    lab.csms.behaviour.on("StartTransaction", Delay(20.0), times=1)
+    await lab.charging()
+    await lab.until(lambda: not lab.evse().outlet_closed)
+    await asyncio.sleep(60)
+    assert lab.bills[0].ended_at is None
+    assert not lab.evse().outlet_closed
+    lab.tap()
+    await leave(lab)
+
+
 async def unplugged_at_the_vehicle(lab: Lab) -> None:
     await lab.charging()
     await asyncio.sleep(20)
@@ -120,6 +149,10 @@ async def again_without_unplugging(lab: Lab) -> None:
         (stopped_from_afar, SESSION),
         (unplugged_at_the_vehicle, SESSION),
         (
+            limited_to_nothing,  # E4, D3: it has an offer again before it asks again
+            [*SESSION[:3], "SuspendedEVSE", "SuspendedEV", *SESSION[2:]],
+        ),
+        (
             pausing,
             ["Available", "Preparing", "Charging", "SuspendedEV", *SESSION[2:]],
         ),
@@ -148,6 +181,17 @@ def test_a_token_refused_after_an_offline_start_is_seen_to_charge_and_to_end() -
     told = lab.told_statuses()
     assert told[-2:] == ["Finishing", "Available"]
     assert lab.bills[0].reason == "DeAuthorized"
+
+
+def test_a_refused_token_whose_transaction_goes_on_is_suspended_by_the_station() -> None:
+    async def lived(lab: Lab) -> None:
+        await online(lab)
+        await refused_without_an_end(lab)
+
+    lab = run(Lab(V16, settings={"StopTransactionOnInvalidId": False}), lived)
+    assert lab.told_statuses() == [*SESSION[:3], "SuspendedEVSE", *SESSION[3:]]
+    [bill] = lab.bills
+    assert (bill.reason, bill.stop_token) == ("Local", TAG)
 
 
 def test_a_status_that_does_not_last_is_not_told() -> None:
