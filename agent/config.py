@@ -117,12 +117,16 @@ class Csms(Table, frozen=True, kw_only=True):
 
     Attributes:
         url: `ws://` with security profile 0 or 1, `wss://` with 2 or 3; at most 512
-            characters (OCPP 2.0.1 ocppCsmsUrl). The identity is not part of it.
+            characters (OCPP 2.0.1 ocppCsmsUrl). The identity is appended.
         protocols: in order of preference, at least one, each once.
         security_profile: 0 none, 1 password, 2 password over TLS, 3 client certificate.
         password: for HTTP Basic; profiles 1 and 2 need it, the others keep it for the day
             the CSMS changes the profile.
         allow_unauthenticated: accept profile 0 on OCPP 2.0.1, which does not know it.
+        append_identity: False: the URL ends with the identity already, or has it elsewhere.
+        strict_subprotocol: False puts up with a CSMS that names no subprotocol, or writes it
+            in another case.
+        basic_auth_encoding: the password itself, or its bytes as hex text.
     """
 
     url: Annotated[str, Meta(max_length=512, pattern=r"^[!-~]+\Z")]
@@ -130,6 +134,9 @@ class Csms(Table, frozen=True, kw_only=True):
     protocols: Annotated[tuple[Protocol, ...], Meta(min_length=1)] = ("ocpp2.0.1", "ocpp1.6")
     password: Secret | None = None
     allow_unauthenticated: bool = False
+    append_identity: bool = True
+    strict_subprotocol: bool = True
+    basic_auth_encoding: Literal["decoded", "hex_text"] = "decoded"
 
 
 Paths: TypeAlias = Annotated[tuple[PathText, ...], Meta(max_length=32)]

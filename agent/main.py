@@ -117,6 +117,9 @@ def _dial_target(config: Config, profile: Csms) -> DialTarget:
         protocols=profile.protocols,
         security_profile=profile.security_profile,
         password=password,
+        append_identity=profile.append_identity,
+        strict_subprotocol=profile.strict_subprotocol,
+        sends_hex_text=profile.basic_auth_encoding == "hex_text",
     )
 
 

@@ -65,8 +65,8 @@ class DialTarget(Value, frozen=True):
     """Whom to call, and as whom.
 
     Attributes:
-        url: endpoint without the identity, `ws://…` or `wss://…`.
-        identity: appended to the URL's path, and the Basic-auth user name.
+        url: endpoint, `ws://…` or `wss://…`.
+        identity: the Basic-auth user name, and appended to the URL's path.
         protocols: subprotocols in order of preference, such as "ocpp2.0.1", "ocpp1.6".
         security_profile: 0 to 3 (OCPP 1.6 security whitepaper, 2.0.1 A00).
         password: as bytes, profiles 1 and 2.
@@ -75,6 +75,8 @@ class DialTarget(Value, frozen=True):
             profile 3.
         strict_subprotocol: False also puts up with a CSMS that forgets to name the
             subprotocol, or writes it in another case.
+        append_identity: False: the URL holds the identity already, or a token instead.
+        sends_hex_text: the CSMS expects the password's bytes as hex text, in capitals.
         allow_wildcards: a server's certificate may name its host by a wildcard.
         time: for validity dates; None: the system clock is right.
     """
@@ -88,6 +90,8 @@ class DialTarget(Value, frozen=True):
     certificate: Path | None = None
     key: Path | None = None
     strict_subprotocol: bool = True
+    append_identity: bool = True
+    sends_hex_text: bool = False
     allow_wildcards: bool = False
     time: TrustedTime | None = None
 

@@ -237,6 +237,8 @@ async def _hung_up(error: OSError, target: DialTarget) -> DialError:
 def station_url(target: DialTarget) -> str:
     """Return the address to dial: endpoint, a slash, the encoded identity, and the query.
 
+    A CSMS may want the endpoint as it is (1.6 reference 11, quirk 3).
+
     Raises:
         DialError: the URL does not fit the security profile, or is none.
     """
@@ -248,7 +250,8 @@ def station_url(target: DialTarget) -> str:
     if "@" in netloc:
         reason = "the URL must not hold credentials, they have their own setting"
         raise DialError(DialRefusal.UNREACHABLE, reason)
-    path = f"{path.rstrip('/')}/{quote(target.identity, safe='')}"
+    if target.append_identity:
+        path = f"{path.rstrip('/')}/{quote(target.identity, safe='')}"
     return urlunsplit((scheme, netloc, path, query, ""))
 
 
@@ -259,7 +262,10 @@ def _headers(target: DialTarget) -> Headers:
         if target.password is None:
             reason = f"security profile {target.security_profile} needs a password"
             raise DialError(DialRefusal.CREDENTIALS, reason)
-        credentials = target.identity.encode() + b":" + target.password
+        password = target.password
+        if target.sends_hex_text:
+            password = password.hex().upper().encode()
+        credentials = target.identity.encode() + b":" + password
         headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
     return headers
 
