@@ -13,6 +13,9 @@ for every driver:
 4. A device that is lost is reported as `Fault.COMMUNICATION_FAULT` and cleared when it
    answers again; the last state before the loss is not repeated as if it were fresh.
 5. Without a renewed offer within `valid_s` the device opens its contactor by itself.
+
+Each capability adds clauses of its own, with a letter; `tests/support/contract_hal.py` tells
+them all as tests, and every driver passes them against a simulated device on its wire.
 """
 
 from abc import abstractmethod
@@ -25,6 +28,7 @@ from hal.types import (
     EvseCapabilities,
     Fault,
     IdToken,
+    Light,
     MeterReading,
     PilotState,
 )
@@ -85,8 +89,13 @@ class Device(Protocol):
         """
 
 
-class EvseController(Device, Protocol):
-    """Control pilot, contactor and lock of one EVSE (IEC 61851-1)."""
+class ControlPilot(Protocol):
+    """The pilot wire of one EVSE (IEC 61851-1 annex A).
+
+    P1. An offer that PWM cannot make is a `ValueError`, and nothing changes.
+    P2. What the device can only make coarser is rounded down, never up.
+    P3. The driver debounces and does not interpret: `pilot_changed` tells settled states.
+    """
 
     @abstractmethod
     async def offer(self, limit_a: float, *, valid_s: float) -> None:
@@ -99,20 +108,40 @@ class EvseController(Device, Protocol):
 
         Raises:
             BusError: the device did not answer; the old offer stands until it expires.
+            ValueError: P1.
         """
+
+
+class Outlet(Protocol):
+    """The contactor of one EVSE, with its mirror contact.
+
+    O1. Closing is refused silently unless the pilot is C or D with PWM on.
+    O2. Opening is never refused and overtakes everything else on the bus.
+    O3. `outlet_changed` tells the mirror contact, or whatever else the device measures
+        behind the contactor; of one without feedback the driver tells the worse: closed
+        while it may be.
+    """
 
     @abstractmethod
     async def energize(self, *, closed: bool) -> None:
         """Close or open the contactor; the outcome arrives as `outlet_changed`.
 
-        Closing is refused silently by the device unless its pilot is C or D with PWM on;
-        opening is never refused and overtakes everything else on the bus. Many controllers
-        close by themselves as soon as a vehicle in C or D is offered current; for these
-        the offer is what closes, and opening withholds it until the next closing.
+        Many controllers close by themselves as soon as a vehicle in C or D is offered
+        current; for these the offer is what closes, and opening withholds it until the next
+        closing.
 
         Raises:
             BusError: the device did not answer; the offer's expiry opens it.
         """
+
+
+class ConnectorLock(Protocol):
+    """What holds the plug in its socket.
+
+    L1. With feedback every command is followed by `lock_changed`, and a start as well.
+    L2. It does not move by itself, neither at a start of `run` nor at its end: what it held
+        stays held.
+    """
 
     @abstractmethod
     async def lock(self, *, locked: bool) -> None:
@@ -123,6 +152,33 @@ class EvseController(Device, Protocol):
         Raises:
             BusError: the device did not answer; the lock is as it was.
         """
+
+
+class ProximityPilot(Device, Protocol):
+    """What reads the rating of the plugged cable (IEC 61851-1 annex B), A per phase.
+
+    X1. At a start, and at every plug, `cable_changed` comes before `pilot_changed`: nothing
+        may be offered to a vehicle before its cable is known.
+    X2. A resistance between the windows of two ratings, or shorted, is
+        `Fault.PROXIMITY_FAULT` and no rating.
+    """
+
+
+class Temperature(Device, Protocol):
+    """What feels how hot plug, contactor or board are, °C.
+
+    T1. `temperature_read` tells the hottest of its sensors at a start and on every change.
+    T2. A sensor that fails is told as nothing new: it is never replaced by a made-up value.
+    """
+
+
+class EvseController(
+    ControlPilot, Outlet, ConnectorLock, ProximityPilot, Temperature, Device, Protocol
+):
+    """Pilot, contactor, lock, cable and heat of one EVSE, as controllers have them in one box.
+
+    Whoever has them in several boxes signs this with a class that holds these.
+    """
 
 
 @runtime_checkable
@@ -141,28 +197,89 @@ class PhaseSwitch(Protocol):
         """
 
 
+@runtime_checkable
+class ResidualCurrent(Protocol):
+    """What trips on residual current, and can be told to prove it.
+
+    It trips by itself and in hardware; a trip arrives as `Fault.GROUND_FAILURE`.
+
+    R1. A self test tells whether it tripped as it should; it leaves it ready to trip.
+    R2. It is not tested under load: with the contactor closed that is an error, and nothing
+        opens.
+    """
+
+    @abstractmethod
+    async def self_test(self) -> bool:
+        """Let it trip on a test current, and return whether it did.
+
+        Raises:
+            BusError: the device did not answer, or its contactor is closed; nobody knows
+                whether it would trip.
+        """
+
+
+@runtime_checkable
+class Indicator(Protocol):
+    """A lamp at one EVSE that tells people what they can do here.
+
+    I1. Every light can be shown in any order; the same again is harmless.
+    I2. It keeps what it shows until it is told something else.
+    """
+
+    @abstractmethod
+    async def show(self, light: Light) -> None:
+        """Show it; how is the lamp's business.
+
+        Raises:
+            BusError: the device did not answer; it shows what it showed.
+        """
+
+
 class Meter(Device, Protocol):
     """An energy meter that reports plausible readings through its listener.
 
-    One that signs puts the signed register into the reading whose register it is; it never
-    repeats an old signature beside a new register.
+    M1. The first reading comes as soon as the meter has answered, the next ones at least
+        every 5 s while it is well.
+    M2. Energy is the meter's own register in Wh. A reading whose register fell, or rose more
+        than possible, or with any value that cannot be, is a failed poll.
+    M3. A poll that brought no plausible reading is told as `meter_failed` with its reason, and
+        no older reading is repeated for it.
+    M4. A meter without a good poll for a while is `Fault.POWER_METER_FAILURE`, until a good
+        one, which comes after the end of the fault.
+    """
+
+
+class SignedMeter(Meter, Protocol):
+    """A meter that signs its import register.
+
+    S1. The signed register is that of the very reading that carries it.
+    S2. An old signature is never repeated beside a new register.
+    S3. The key to check it with comes with it, unless the signed text contains it.
     """
 
 
 class DigitalInput(Protocol):
-    """A contact that is closed or open, such as the grid operator's."""
+    """A contact that is closed or open, such as the grid operator's.
+
+    D1. Its state is told at once, and on every settled change.
+    D2. One that cannot be read is told as active: it stands for a limit, and a limit that may
+        be there is there.
+    """
 
     @abstractmethod
     async def run(self, changed: Callable[[bool], None]) -> None:
-        """Report whether it is active, at once and on every settled change, until cancelled.
-
-        An input that cannot be read is reported as active: it stands for a limit, and a
-        limit that may be there is there.
-        """
+        """Report whether it is active until cancelled."""
 
 
 class TokenReader(Device, Protocol):
-    """A reader of id tokens."""
+    """A reader of id tokens.
+
+    K1. One tap is one call of `token_presented`, however long the token lies there and however
+        often the reader repeats it.
+    K2. The same token after it was taken away is another tap.
+    K3. A reader that is lost makes `run` raise, or is told as `Fault.READER_FAILURE`, unless
+        it shares the line of a controller that tells so; it reads again when it is back.
+    """
 
 
 def check_offer(limit_a: float, valid_s: float) -> None:

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import structs
 
-from hal.api import DigitalInput, EvseController, EvseListener, Meter, PhaseSwitch, TokenReader
+from hal.api import (
+    DigitalInput,
+    EvseController,
+    EvseListener,
+    Indicator,
+    Meter,
+    PhaseSwitch,
+    ResidualCurrent,
+    TokenReader,
+)
 from hal.board_file import (
     Board,
     EvseSettings,
@@ -92,6 +101,8 @@ class EvseHardware:
         phases: 1 or 3.
         controller, meter, readers: each to be run with the EVSE's listener.
         phase_switch: None unless the board file allows it and the controller is able to.
+        residual_current: to be tested before each vehicle; None: nothing can be told to.
+        indicator: its lamp, None without one.
     """
 
     evse_id: int
@@ -102,6 +113,8 @@ class EvseHardware:
     meter: Meter
     readers: tuple[TokenReader, ...]
     phase_switch: PhaseSwitch | None = None
+    residual_current: ResidualCurrent | None = None
+    indicator: Indicator | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +206,8 @@ class _Builder:
             phases=evse.phases,
             controller=controller,
             phase_switch=switch if evse.phase_switching else None,
+            residual_current=controller if isinstance(controller, ResidualCurrent) else None,
+            indicator=controller if isinstance(controller, Indicator) else None,
             meter=self._meter(evse),
             readers=self._readers(evse),
         )

@@ -54,6 +54,16 @@ class Fault(enum.Enum):
     OTHER_ERROR = "OtherError"
 
 
+class Light(enum.Enum):
+    """What the lamp of an EVSE tells people; colours as in the field (hardware reference 6)."""
+
+    OFF = "off"  # it cannot be used: inoperative
+    AVAILABLE = "available"  # green
+    WAITING = "waiting"  # yellow: something is still missing, or the charge pauses
+    CHARGING = "charging"  # blue
+    FAULTED = "faulted"  # red
+
+
 class Phases(Value, frozen=True, array_like=True):
     """One figure per line conductor."""
 

@@ -7,6 +7,8 @@ module only composes.
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from agent.core import (
     authorization,
     availability,
@@ -16,6 +18,7 @@ from agent.core import (
     credentials,
     diagnostics,
     firmware,
+    lamps,
     locks,
     metering,
     outbox,
@@ -155,17 +158,16 @@ class Station(Value, frozen=True):
 
 def targets(station: Station) -> Targets:
     """Return what hardware and link should be doing."""
-    return Targets(
-        evses={
-            evse_id: evse_target(
-                evse,
-                storage_ok=station.storage_ok,
-                is_releasing=evse_id in station.locks.releases,
-            )
-            for evse_id, evse in station.evses.items()
-        },
-        dial=connection.dial(station.connection),
-    )
+    storage_ok = station.storage_ok
+    operative = availability.operative_evses(station.availability, station.evses)
+    evses = {}
+    for evse_id, evse in station.evses.items():
+        releases = evse_id in station.locks.releases
+        target = evse_target(evse, storage_ok=storage_ok, is_releasing=releases)
+        is_operative = evse_id in operative
+        shown = lamps.light(evse, storage_ok=storage_ok, is_operative=is_operative)
+        evses[evse_id] = replace(target, light=shown)
+    return Targets(evses, connection.dial(station.connection))
 
 
 def deadline(station: Station) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from agent.core.setpoint import offered_a
 from agent.core.states import Active, Authorized, Ending, Evse, Finished, Resuming
 from agent.core.values import Value
+from hal.types import Light
 
 
 class EvseTarget(Value, frozen=True):
@@ -22,6 +23,7 @@ class EvseTarget(Value, frozen=True):
         phases: how many are to be connected; None: as they are.
         at_once: the contactor opens under load; otherwise the vehicle is asked first, by
             ending the offer, and the contactor follows within 6 s (IEC 61851-1).
+        light: what its lamp shows.
     """
 
     energize: bool = False
@@ -29,15 +31,20 @@ class EvseTarget(Value, frozen=True):
     lock: bool = False
     at_once: bool = False
     phases: int | None = None
+    light: Light = Light.OFF
 
     def safer(self, other: "EvseTarget") -> "EvseTarget":
-        """Return the meet: less energy, less current, a plug held by either."""
+        """Return the meet: less energy, less current, a plug held by either.
+
+        About the lamp the other decides: it harms nobody.
+        """
         return EvseTarget(
             energize=self.energize and other.energize,
             offer_a=min(self.offer_a, other.offer_a),
             lock=self.lock or other.lock,
             at_once=self.at_once or other.at_once,
             phases=self.phases if self.phases == other.phases else None,
+            light=other.light,
         )
 
 

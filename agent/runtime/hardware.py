@@ -17,32 +17,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from agent.core.events import (
-    CableChanged,
-    Event,
-    EvseDetected,
-    FaultCleared,
-    FaultRaised,
-    LockChanged,
-    MeterFailed,
-    MeterRead,
-    OutletChanged,
-    PilotChanged,
-    TemperatureRead,
-    TokenPresented,
-)
+from agent.core.events import Event
 from agent.core.targets import NOTHING, EvseTarget, Targets
-from hal.api import Device, EvseController, EvseListener
+from agent.runtime.reporter import Reporter
+from hal.api import Device, EvseController
 from hal.board import EvseHardware
 from hal.errors import HalError
-from hal.types import (
-    READY_STATES,
-    EvseCapabilities,
-    Fault,
-    IdToken,
-    MeterReading,
-    PilotState,
-)
+from hal.types import READY_STATES, Fault, Light, PilotState
 
 logger = logging.getLogger(__name__)
 
@@ -75,93 +56,6 @@ RELEASE_S: Final = 1.0
 within 5 s."""
 
 
-class Reporter(EvseListener):
-    """Turns one EVSE's reports into events.
-
-    Attributes:
-        pilot, is_closed, is_locked: the controller's latest word, None while it is not to be
-            trusted; a lock without feedback never says any.
-        is_anew: the controller has just spoken for the first time, or again: it is in its
-            safe state, whatever it was told before.
-        changed: set whenever one of them may have changed.
-        latched: faults that stay until the next start, whatever the device says (hardware
-            reference 1.5, rule 8).
-    """
-
-    def __init__(self, evse_id: int, post: Callable[[Event], None]) -> None:
-        self._evse_id, self._post = evse_id, post
-        self.pilot: PilotState | None = None
-        self.is_closed: bool | None = None
-        self.is_locked: bool | None = None
-        self.is_anew = False
-        self.latched: set[Fault] = set()
-        self.changed = asyncio.Event()
-        self._raised: set[Fault] = set()
-        self._failed: set[Fault] = set()
-
-    def pilot_changed(self, pilot: PilotState, connector_id: int = 1) -> None:
-        self.pilot = pilot
-        self.changed.set()
-        self._post(PilotChanged(self._evse_id, pilot, connector_id))
-
-    def outlet_changed(self, *, closed: bool) -> None:
-        self.is_anew = self.is_anew or self.is_closed is None
-        self.is_closed = closed
-        self.changed.set()
-        self._post(OutletChanged(self._evse_id, closed))
-
-    def lock_changed(self, *, locked: bool) -> None:
-        self.is_locked = locked
-        self.changed.set()
-        self._post(LockChanged(self._evse_id, locked))
-
-    def cable_changed(self, ampacity_a: float | None) -> None:
-        self._post(CableChanged(self._evse_id, ampacity_a))
-
-    def temperature_read(self, temperature_c: float) -> None:
-        self._post(TemperatureRead(self._evse_id, temperature_c))
-
-    def meter_read(self, reading: MeterReading) -> None:
-        self._post(MeterRead(self._evse_id, reading))
-
-    def meter_failed(self, reason: str) -> None:
-        self._post(MeterFailed(self._evse_id, reason))
-
-    def fault_raised(self, fault: Fault, info: str = "") -> None:
-        self._raised.add(fault)
-        self._told(fault, info)
-
-    def fault_cleared(self, fault: Fault) -> None:
-        self._raised.discard(fault)
-        if fault not in self.latched:
-            self._post(FaultCleared(self._evse_id, fault))
-
-    def token_presented(self, id_token: IdToken) -> None:
-        self._post(TokenPresented(id_token, self._evse_id))
-
-    def detected(self, capabilities: EvseCapabilities) -> None:
-        self._post(EvseDetected(self._evse_id, capabilities))
-
-    def failed(self, fault: Fault, info: str) -> None:
-        """Take that a driver has failed; what it had raised by itself it will raise again."""
-        self._raised.discard(fault)
-        self._failed.add(fault)
-        self._told(fault, info)
-
-    def recovered(self, fault: Fault) -> None:
-        """Take that a driver runs; after a failure it may have raised the fault by itself."""
-        if fault in self._failed:
-            self._failed.discard(fault)
-            if fault not in self._raised:
-                self._post(FaultCleared(self._evse_id, fault))
-
-    def _told(self, fault: Fault, info: str) -> None:
-        if fault is Fault.COMMUNICATION_FAULT:
-            self.pilot = self.is_closed = self.is_locked = None
-            self.changed.set()
-        self._post(FaultRaised(self._evse_id, fault, info))
-
-
 class EvseRunner:
     """One EVSE: its devices, and the way to its target."""
 
@@ -177,6 +71,7 @@ class EvseRunner:
         self._is_energized: bool | None = None
         self._is_locked: bool | None = None
         self._phases: int | None = None
+        self._light: Light | None = None
         self._renew_at = self._repeat_at = 0.0
         self._cut_at: float | None = None
 
@@ -266,6 +161,7 @@ class EvseRunner:
             if self.reporter.is_anew:
                 self.reporter.is_anew = False
                 self._offer_a = self._is_energized = self._is_locked = self._phases = None
+                self._light = None
             try:
                 await self._approached(self._target)
             except HalError as error:
@@ -292,8 +188,8 @@ class EvseRunner:
         Raises:
             HalError: a command was lost; what had been given before it stands.
         """
-        parts = (self._lowered, self._opened, self._switched, self._held)
-        for part in (*parts, self._raised, self._closed):
+        parts = (self._lowered, self._opened, self._switched, self._shown, self._held)
+        for part in (*parts, self._proved, self._raised, self._closed):
             await part(target)
             if self._target is not target:
                 return
@@ -321,8 +217,7 @@ class EvseRunner:
             return
         now_s = asyncio.get_running_loop().time()
         if not await self._until(lambda: not self.reporter.is_closed, now_s + WELD_S):
-            self.reporter.latched.add(Fault.CONTACTOR_FAULT)
-            self.reporter.fault_raised(Fault.CONTACTOR_FAULT, "welded: closed after opening")
+            self.reporter.latch(Fault.CONTACTOR_FAULT, "welded: closed after opening")
 
     async def _let_go(self, target: EvseTarget) -> bool:
         """Wait for the vehicle, as long as it may take; False when the target has changed."""
@@ -365,11 +260,41 @@ class EvseRunner:
         if not self.reporter.is_locked and self._target is target:
             self.reporter.failed(fault, "the lock does not hold the plug")
 
+    async def _shown(self, target: EvseTarget) -> None:
+        """Show the light; a lamp that does not answer holds up nothing else."""
+        indicator = self._hardware.indicator
+        if indicator is None or target.light is self._light:
+            return
+        self._light = target.light
+        try:
+            await indicator.show(target.light)
+        except HalError as error:
+            self._light = None  # tried again with the next command
+            logger.warning("evse=%d lamp not changed: %s", self._hardware.evse_id, error)
+
+    async def _proved(self, target: EvseTarget) -> None:
+        """Let the residual current device prove itself, before each vehicle is offered any."""
+        device = self._hardware.residual_current
+        if device is None or not target.offer_a or self._may_offer:
+            return
+        if self.reporter.is_closed is False and not self.reporter.latched:
+            self.reporter.is_proved = await device.self_test()
+            if not self.reporter.is_proved:
+                text = "the residual current device failed its test"
+                self.reporter.latch(Fault.GROUND_FAILURE, text)
+
+    @property
+    def _may_offer(self) -> bool:
+        """Whether nothing is latched, and whatever has to be proved first has been."""
+        is_proved = self._hardware.residual_current is None or self.reporter.is_proved
+        return is_proved and not self.reporter.latched
+
     async def _raised(self, target: EvseTarget) -> None:
         """Offer more, or the same again before it runs out."""
         now_s = asyncio.get_running_loop().time()
-        if target.offer_a != self._offer_a or now_s >= self._renew_at:
-            await self._offered(target.offer_a)
+        offer_a = target.offer_a if self._may_offer else 0.0
+        if offer_a != self._offer_a or now_s >= self._renew_at:
+            await self._offered(offer_a)
 
     async def _offered(self, offer_a: float) -> None:
         await self._controller.offer(offer_a, valid_s=VALID_S)
@@ -377,8 +302,7 @@ class EvseRunner:
         self._renew_at = asyncio.get_running_loop().time() + RENEW_S
 
     async def _closed(self, target: EvseTarget) -> None:
-        is_welded = Fault.CONTACTOR_FAULT in self.reporter.latched
-        if target.energize and not is_welded and not self._is_given(energized=True):
+        if target.energize and self._may_offer and not self._is_given(energized=True):
             await self._energize(closed=True)
 
     def _is_given(self, *, energized: bool) -> bool:

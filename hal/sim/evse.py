@@ -16,7 +16,16 @@ import asyncio
 
 from msgspec import structs
 
-from hal.api import EvseController, EvseListener, Meter, PhaseSwitch, TokenReader, check_offer
+from hal.api import (
+    EvseController,
+    EvseListener,
+    Indicator,
+    PhaseSwitch,
+    ResidualCurrent,
+    SignedMeter,
+    TokenReader,
+    check_offer,
+)
 from hal.errors import BusError, DeviceError
 from hal.sim.meter import Register
 from hal.sim.signer import Signer
@@ -27,6 +36,7 @@ from hal.types import (
     EvseCapabilities,
     Fault,
     IdToken,
+    Light,
     MeterReading,
     PilotState,
 )
@@ -51,7 +61,9 @@ HARMLESS_FAULTS = frozenset(
 """Faults under which the board itself keeps charging; all others open the contactor."""
 
 
-class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
+class SimulatedEvse(
+    EvseController, PhaseSwitch, ResidualCurrent, Indicator, SignedMeter, TokenReader
+):
     """One EVSE with its meter and reader, without any bus in between.
 
     `run` may be entered once per role (controller, meter, reader) with the same listener;
@@ -102,7 +114,8 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
         self._s2_closed = False
         self._offer_ma = 0
         self._outlet_closed = False
-        self._locked = self._is_jammed = False
+        self._locked = self._is_jammed = self._is_rcd_broken = False
+        self._light = Light.OFF
         self._forced_ma: int | None = None
         self._temperature_c: float | None = None
         self._faults: dict[Fault, str] = {}
@@ -187,6 +200,26 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
         if self._outlet_closed:
             raise BusError("the simulated EVSE switches no phases under load")
         self._live_phases = min(phases, self._phases)
+
+    async def self_test(self) -> bool:
+        """Test the residual current device; see `ResidualCurrent.self_test`.
+
+        Raises:
+            BusError: the contactor is closed, or the controller has been made silent.
+        """
+        self._require_answer()
+        if self._outlet_closed:
+            raise BusError("the simulated residual current device is not tested under load")
+        return not self._is_rcd_broken
+
+    async def show(self, light: Light) -> None:
+        """Show a light; see `Indicator.show`.
+
+        Raises:
+            BusError: the controller has been made silent by `Fault.COMMUNICATION_FAULT`.
+        """
+        self._require_answer()
+        self._light = light
 
     def make_safe(self) -> None:
         """Withdraw the offer and open the contactor, as when an offer expires."""
@@ -293,8 +326,9 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
             point: `voltage_l1` to `voltage_l3` in V (0 to 500), `frequency` in Hz (0 to 100),
                 `energy_import` in Wh (0 to 1e12; an exchanged meter), `temperature` in °C
                 (-50 to 150) of the hottest sensor, `lock_jam` 0 or 1: whether the lock stays
-                as it is whatever it is told, or `draw` in A per phase (0 to 100): a vehicle
-                that draws this whatever it is offered.
+                as it is whatever it is told, `rcd_broken` 0 or 1: whether the residual
+                current device does not trip on its test, or `draw` in A per phase (0 to
+                100): a vehicle that draws this whatever it is offered.
             value: None only for `draw`: back to obeying the offer.
 
         Raises:
@@ -304,7 +338,10 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
             self._heat(value)
             return
         if point == "lock_jam":
-            self._jam(value)
+            self._is_jammed = _flag(point, value)
+            return
+        if point == "rcd_broken":
+            self._is_rcd_broken = _flag(point, value)
             return
         if point != "draw":
             self._register.set(point, value, _now_us())
@@ -325,11 +362,6 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
             raise SimRefused(f"temperature = {value}: {low:g} to {high:g} °C can be set")
         self._temperature_c = value
         self._report_temperature()
-
-    def _jam(self, value: float | None) -> None:
-        if value not in (0.0, 1.0):
-            raise SimRefused(f"lock_jam = {value}: 0 and 1 can be set")
-        self._is_jammed = value == 1.0
 
     # What the bench and the simulator process look at
 
@@ -353,6 +385,11 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
     def locked(self) -> bool:
         """Return whether the plug is locked."""
         return self._locked
+
+    @property
+    def light(self) -> Light:
+        """Return what the lamp shows."""
+        return self._light
 
     @property
     def offer_a(self) -> float:
@@ -535,6 +572,12 @@ class SimulatedEvse(EvseController, PhaseSwitch, Meter, TokenReader):
 
 def _name(fault: Fault) -> str:
     return fault.value
+
+
+def _flag(point: str, value: float | None) -> bool:
+    if value not in (0.0, 1.0):
+        raise SimRefused(f"{point} = {value}: 0 and 1 can be set")
+    return value == 1.0
 
 
 def _now_us() -> int:

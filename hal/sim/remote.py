@@ -23,14 +23,16 @@ from hal.api import (
     DigitalInput,
     EvseController,
     EvseListener,
+    Indicator,
     PhaseSwitch,
+    ResidualCurrent,
     TokenReader,
     check_offer,
 )
 from hal.errors import BoardError, BusError
 from hal.sim import wire
 from hal.sim.vehicle import SimRefused
-from hal.types import Fault, Value
+from hal.types import Fault, Light, Value
 
 ANSWER_S = 1.0
 """Bus timeout: how long an answer may take."""
@@ -297,8 +299,8 @@ class Simulator:
         return max(0, os.waitstatus_to_exitcode(status))
 
 
-class RemoteController(EvseController, PhaseSwitch):
-    """The control pilot, contactor and lock of one EVSE of the simulated board."""
+class RemoteController(EvseController, PhaseSwitch, ResidualCurrent, Indicator):
+    """The control pilot, contactor, lock and lamp of one EVSE of the simulated board."""
 
     def __init__(self, simulator: Simulator, evse_id: int) -> None:
         self._simulator = simulator
@@ -364,8 +366,25 @@ class RemoteController(EvseController, PhaseSwitch):
         one_or_three: Literal[1, 3] = 1 if phases == 1 else 3
         await self._command("evse.switch", wire.Switch(self._evse_id, one_or_three))
 
-    async def _command(self, method: str, params: wire.Params) -> None:
-        await self._simulator.present_link().request(method, params)
+    async def self_test(self) -> bool:
+        """Test the residual current device; see `ResidualCurrent.self_test`.
+
+        Raises:
+            BusError: the board did not answer, or its contactor is closed.
+        """
+        answer = await self._command("evse.test", wire.Test(self._evse_id))
+        return msgspec.json.decode(answer, type=bool)
+
+    async def show(self, light: Light) -> None:
+        """Show a light; see `Indicator.show`.
+
+        Raises:
+            BusError: the board did not answer.
+        """
+        await self._command("evse.show", wire.Show(self._evse_id, light))
+
+    async def _command(self, method: str, params: wire.Params) -> msgspec.Raw:
+        return await self._simulator.present_link().request(method, params)
 
     def _deliver(self, listener: EvseListener, report: wire.Report) -> None:
         match report:

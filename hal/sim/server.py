@@ -183,6 +183,10 @@ class SimulatorServer:
                 await self._unit(params.evse_id).evse.energize(closed=params.closed)
             case wire.Switch():
                 await self._unit(params.evse_id).evse.switch(params.phases)
+            case wire.Test():
+                return await self._unit(params.evse_id).evse.self_test()
+            case wire.Show():
+                await self._unit(params.evse_id).evse.show(params.light)
             case wire.Lock():
                 await self._unit(params.evse_id).evse.lock(locked=params.locked)
             case _:

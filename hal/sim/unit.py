@@ -16,8 +16,17 @@ from hal.sim.modbus_device import ModbusDeviceServer, Mode
 from hal.sim.vehicle import SimRefused
 from hal.types import EvseCapabilities, Fault, IdToken, MeterReading, PilotState, Value
 
-_LEVELS = (wire.Faults, wire.Detected, wire.Pilot, wire.Outlet, wire.Cable)
-"""In the order in which a new driver is told: what is broken before what is seen."""
+_LEVELS = (
+    wire.Faults,
+    wire.Detected,
+    wire.Cable,
+    wire.Locked,
+    wire.Pilot,
+    wire.Outlet,
+    wire.Temperature,
+)
+"""In the order in which a new driver is told: what is broken before what is seen, and a cable
+before the vehicle at its end. What the hardware does not have is never told."""
 
 
 class Subscriber(Protocol):
@@ -88,7 +97,8 @@ class Unit(EvseListener):
         self.evse.make_safe()
         self._controllers.add(subscriber)
         for kind in _LEVELS:
-            subscriber.report(self._reported(self._levels[kind]))
+            if kind in self._levels:
+                subscriber.report(self._reported(self._levels[kind]))
 
     def attach_reader(self, subscriber: Subscriber) -> None:
         """Tell a driver which tokens are read from now on.

@@ -7,6 +7,9 @@ Requests and their parameters are Structs that refuse unknown members. Methods:
     evse.offer   {evse_id, limit_a, valid_s}
     evse.energize {evse_id, closed}
     evse.lock    {evse_id, locked}
+    evse.switch  {evse_id, phases}
+    evse.test    {evse_id}           whether the residual current device tripped on its test
+    evse.show    {evse_id, light}
     reader.run   {evse_id}           send the tokens that this EVSE's reader reads here
     board.meters {}                  TCP port of each meter, by EVSE
 
@@ -20,7 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from hal.sim.vehicle import Vehicle
-from hal.types import EvseCapabilities, Fault, IdToken, PilotState, TokenType, Value
+from hal.types import EvseCapabilities, Fault, IdToken, Light, PilotState, TokenType, Value
 
 MAX_LINE = 65_536
 """Longest line in bytes, its end included."""
@@ -89,6 +92,16 @@ class Switch(OfEvse, frozen=True):
     """Parameters of `evse.switch`; see `PhaseSwitch.switch`."""
 
     phases: Literal[1, 3]
+
+
+class Test(OfEvse, frozen=True):
+    """Parameters of `evse.test`; see `ResidualCurrent.self_test`."""
+
+
+class Show(OfEvse, frozen=True):
+    """Parameters of `evse.show`; see `Indicator.show`."""
+
+    light: Light
 
 
 class Plug(OfEvse, frozen=True):
@@ -172,6 +185,8 @@ METHODS: dict[str, type[Params]] = {
     "evse.energize": Energize,
     "evse.lock": Lock,
     "evse.switch": Switch,
+    "evse.test": Test,
+    "evse.show": Show,
     "reader.run": RunReader,
     "input.run": RunInput,
     "board.meters": Meters,

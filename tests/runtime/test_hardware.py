@@ -26,12 +26,12 @@ from agent.runtime.hardware import (
     VALID_S,
     HardwareRunner,
 )
-from hal.api import EvseController, Meter, TokenReader
+from hal.api import EvseController, Indicator, Meter, ResidualCurrent, TokenReader
 from hal.board import EvseHardware
 from hal.errors import BusError, DeviceError
 from hal.sim.evse import SimulatedEvse
 from hal.sim.vehicle import Vehicle
-from hal.types import EvseCapabilities, Fault, IdToken, PilotState
+from hal.types import EvseCapabilities, Fault, IdToken, Light, PilotState
 from tests.support.core import reading
 from tests.support.vloop import run
 
@@ -125,10 +125,10 @@ class Silent(Meter, TokenReader):
 
 
 class Rig:
-    def __init__(self, controller, meter=None, *readers):
+    def __init__(self, controller, meter=None, *readers, **more):
         self.events = []
         self.board = controller
-        hardware = EvseHardware(1, 1, 32.0, 3, controller, meter or Silent(), readers)
+        hardware = EvseHardware(1, 1, 32.0, 3, controller, meter or Silent(), readers, **more)
         self.runner = HardwareRunner((hardware,), self.events.append)
 
     async def __aenter__(self):
@@ -485,9 +485,9 @@ def test_a_target_that_changes_while_the_contactor_is_watched_does_not_wait_for_
         rig.board.is_welded = True
         rig.aim(CUT)
         await asyncio.sleep(0.5)
-        rig.aim(EvseTarget(offer_a=10.0, at_once=True))
+        rig.aim(EvseTarget(lock=True, at_once=True))
         await asyncio.sleep(0.6)
-        assert rig.board.at("offer", 10.0)
+        assert rig.board.at("lock", True)
 
     story(told)
 
@@ -821,3 +821,119 @@ def test_a_lock_that_stays_closed_is_told_to_open_again_and_again():
         assert len(rig.board.log) == commands  # nothing is left to do
 
     lock_story(told)
+
+
+class ProvingBoard(Board, ResidualCurrent, Indicator):
+    """A board whose residual current device can be tested, and that has a lamp."""
+
+    def __init__(self):
+        super().__init__()
+        self.trips = True
+
+    async def self_test(self):
+        await self._command("self_test", None)
+        return self.trips
+
+    async def show(self, light):
+        await self._command("show", light)
+
+
+def proving_story(coroutine):
+    async def told():
+        board = ProvingBoard()
+        async with Rig(board, residual_current=board, indicator=board) as rig:
+            await asyncio.sleep(0.01)
+            await coroutine(rig)
+
+    run(told())
+
+
+def test_the_residual_current_device_is_tested_before_each_vehicle_is_offered_any():
+    async def told(rig):
+        rig.board.listener.pilot_changed(PilotState.B)
+        rig.aim(CHARGE)
+        await asyncio.sleep(20.0)
+        given = [name for name, _ in rig.board.given()]
+        assert given.index("self_test") < given.index("offer", given.index("lock"))
+        assert given.count("self_test") == 1
+        for pilot in (PilotState.A, PilotState.B):
+            rig.board.listener.pilot_changed(pilot)
+        begun = now_s()
+        rig.aim(CUT)
+        await asyncio.sleep(1.0)
+        rig.aim(CHARGE)
+        await asyncio.sleep(1.0)
+        assert rig.board.given(begun).count(("self_test", None)) == 1
+
+    proving_story(told)
+
+
+def test_without_a_passed_test_nothing_is_offered_until_the_next_start():
+    async def told(rig):
+        rig.board.trips = False
+        rig.board.listener.pilot_changed(PilotState.C)
+        rig.aim(CHARGE)
+        await asyncio.sleep(20.0)
+        assert not rig.board.at("offer", 16.0)
+        assert not rig.board.at("energize", True)
+        (fault,) = rig.of(FaultRaised)
+        assert fault.fault is Fault.GROUND_FAILURE
+        rig.board.trips = True
+        rig.board.listener.fault_cleared(Fault.GROUND_FAILURE)
+        rig.board.listener.pilot_changed(PilotState.A)
+        rig.board.listener.pilot_changed(PilotState.C)
+        await asyncio.sleep(20.0)
+        assert not rig.of(FaultCleared)
+        assert not rig.board.at("offer", 16.0)
+
+    proving_story(told)
+
+
+def test_a_test_that_the_bus_loses_is_repeated_and_nothing_is_offered_meanwhile():
+    async def told(rig):
+        rig.board.lost = {"self_test"}
+        rig.board.listener.pilot_changed(PilotState.B)
+        rig.aim(CHARGE)
+        await asyncio.sleep(5.0)
+        assert len(rig.board.at("self_test", None)) > 3
+        assert not rig.board.at("offer", 16.0)
+        rig.board.lost = set()
+        await asyncio.sleep(1.0)
+        assert rig.board.at("offer", 16.0)
+        assert not rig.of(FaultRaised)
+
+    proving_story(told)
+
+
+def test_the_lamp_is_told_what_changes_and_again_after_a_restart_of_the_controller():
+    async def told(rig):
+        for light in (Light.AVAILABLE, Light.AVAILABLE, Light.WAITING):
+            rig.aim(EvseTarget(light=light))
+            await asyncio.sleep(0.1)
+        assert [value for name, value in rig.board.given() if name == "show"] == [
+            Light.AVAILABLE,
+            Light.WAITING,
+        ]
+        rig.board.listener.fault_raised(Fault.COMMUNICATION_FAULT)
+        rig.board.listener.outlet_changed(closed=False)
+        await asyncio.sleep(0.1)
+        assert len(rig.board.at("show", Light.WAITING)) == 2
+
+    proving_story(told)
+
+
+def test_a_lamp_that_does_not_answer_holds_nothing_up(caplog):
+    async def told(rig):
+        rig.board.lost = {"show"}
+        rig.board.listener.pilot_changed(PilotState.C)
+        rig.aim(CHARGE)
+        await asyncio.sleep(1.0)
+        assert rig.board.is_closed
+        assert "lamp not changed" in caplog.text
+        rig.board.lost = set()
+        await asyncio.sleep(RENEW_S)
+        rig.board.log.clear()
+        await asyncio.sleep(RENEW_S)
+        assert not [entry for entry in rig.board.log if entry[1] == "show"]
+
+    proving_story(told)

@@ -117,7 +117,16 @@ def _wired(spec: EvseSpec, lab: "Lab") -> EvseHardware:
     controller = _Controller(sim, spec.evse_id, lab)
     switch = sim if spec.switches_phases else None
     return EvseHardware(
-        spec.evse_id, 1, spec.max_a, spec.phases, controller, sim, (sim,), switch
+        spec.evse_id,
+        1,
+        spec.max_a,
+        spec.phases,
+        controller,
+        sim,
+        (sim,),
+        switch,
+        residual_current=sim,
+        indicator=sim,
     )
 
 

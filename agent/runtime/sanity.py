@@ -1,0 +1,73 @@
+"""Whether a meter's reading can be true, whichever driver brought it.
+
+Hardware reference 1.5, rule 12: the last judge, behind the ranges of a register map and behind
+the drivers of others.
+
+The bounds are those of the hardware and not of the setpoint: a vehicle that draws too much must
+be seen to do so.
+"""
+
+import math
+from typing import Final
+
+from hal.types import MAX_OFFER_A, MeterReading, Phases
+
+MOST_V: Final = 300.0
+MOST_A: Final = 1.5 * MAX_OFFER_A
+FREQUENCIES_HZ: Final = (45.0, 65.0)
+MOST_W: Final = 3 * MOST_V * MOST_A
+STEP_WH: Final = 1000.0
+"""One step of the coarsest register, of whole kWh."""
+
+_SECONDS_PER_HOUR: Final = 3600.0
+
+
+class Sanity:
+    """The judge of one meter; it remembers the register that was accepted last."""
+
+    def __init__(self) -> None:
+        self._accepted: tuple[float, float] | None = None  # Wh, instant
+
+    def problem(self, reading: MeterReading, at_s: float) -> str:
+        """Return what cannot be in a reading, empty when it is accepted.
+
+        Args:
+            at_s: when it came, in seconds of a clock that never goes back.
+        """
+        problem = _problem(reading) or self._register_problem(reading.energy_import_wh, at_s)
+        if not problem:
+            self._accepted = (reading.energy_import_wh, at_s)
+        return problem
+
+    def _register_problem(self, energy_wh: float, at_s: float) -> str:
+        if not 0.0 <= energy_wh < math.inf:
+            return f"the register is {energy_wh:g} Wh"
+        if self._accepted is None:
+            return ""
+        before_wh, before_s = self._accepted
+        if energy_wh < before_wh:
+            return f"the register fell from {before_wh:g} to {energy_wh:g} Wh"
+        most_wh = MOST_W * (at_s - before_s) / _SECONDS_PER_HOUR + STEP_WH
+        if energy_wh - before_wh > most_wh:
+            return (
+                f"the register rose by {energy_wh - before_wh:g} Wh, possible are {most_wh:g}"
+            )
+        return ""
+
+
+def _problem(reading: MeterReading) -> str:
+    """Return which value is out of the range of what hardware can show; NaN always is."""
+    if not all(0.0 <= volts <= MOST_V for volts in _each(reading.voltage_v)):
+        return f"voltages of {reading.voltage_v} V"
+    if not all(abs(amps) <= MOST_A for amps in _each(reading.current_a)):
+        return f"currents of {reading.current_a} A"
+    if not abs(reading.power_w) <= MOST_W:
+        return f"a power of {reading.power_w:g} W"
+    least_hz, most_hz = FREQUENCIES_HZ
+    if reading.frequency_hz is not None and not least_hz <= reading.frequency_hz <= most_hz:
+        return f"a frequency of {reading.frequency_hz:g} Hz"
+    return ""
+
+
+def _each(phases: Phases) -> tuple[float, float, float]:
+    return phases.l1, phases.l2, phases.l3
