@@ -156,8 +156,8 @@ def test_a_driver_is_told_every_level_first():
         await client.call("sim.plug", evse_id=1, vehicle={"ampacity_a": 20})
         await client.call("evse.run", evse_id=1)
         kinds = [entry["report"]["kind"] for entry in client.reports]
-        assert kinds == ["faults", "detected", "pilot", "outlet", "cable"]
-        assert [entry["evse_id"] for entry in client.reports] == [1] * 5
+        assert kinds == ["faults", "detected", "cable", "lock", "pilot", "outlet"]
+        assert [entry["evse_id"] for entry in client.reports] == [1] * 6
         assert (await client.report("cable"))["ampacity_a"] == 20
 
     with_board(use)
