@@ -12,21 +12,29 @@ order:
 While the disk writes, whatever comes in already has its safe half: what it will lower is
 lowered at once, and its turn follows.
 
-When the disk refuses, nothing is acted upon that it should have held. The changes stay in
-memory, the station learns of it (and stops energy), and every later turn tries again.
+When the disk refuses, nothing is acted upon that it should have held. What happened to the
+hardware stays in memory, what somebody asked for has not been asked for; the station learns of
+it (and stops energy), and every later turn tries again.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol, get_args
 
 from msgspec.structs import replace
 
 from agent.core import durable
 from agent.core.effects import Done, Effect, Forget, Reply, Report, SetAside, Verdict
-from agent.core.events import DeadlinePassed, Event, StorageFailed, StorageRecovered
+from agent.core.events import (
+    DeadlinePassed,
+    Event,
+    ExternalLimitSet,
+    Request,
+    StorageFailed,
+    StorageRecovered,
+)
 from agent.core.routing import step
 from agent.core.station import Station, deadline, targets
 from agent.core.targets import Targets
@@ -49,6 +57,10 @@ yet changes nothing, and would be waited for again, without any pause."""
 
 _DURABLE: Final = (Report, Forget, SetAside)
 """Effects that the disk has to hold."""
+
+
+_TAKEN_BACK: Final = tuple(item for item in get_args(Request) if item is not ExternalLimitSet)
+"""Requests that change nothing when the disk cannot hold what they change."""
 
 
 class Outlets(Protocol):
@@ -168,9 +180,10 @@ class Kernel:
     async def _turn(self, batch: Sequence[Event]) -> None:
         pulses, self._pulses = self._pulses, []
         before, station, safe = self.station, self.station, self._applied
-        effects: list[Effect] = []
+        effects, envs = list[Effect](), list[Env]()
         for event in batch:
             self._env = self._world.env()
+            envs.append(self._env)
             station, told = step(station, event, self._env)
             self._wanted = targets(station)
             if self._wanted != safe:
@@ -179,14 +192,16 @@ class Kernel:
         self.station = station
         self._apply(safe)
         is_saved = await self._write(effects)
+        if not is_saved:
+            station, effects = _unasked(before, zip(batch, envs, strict=True))
+            self._unsaved += [item for item in effects if isinstance(item, _DURABLE)]
+            self.station, self._wanted = station, targets(station)
         if is_saved or not station.storage_ok:
             ahead = self._lowered
             self._apply(self._wanted if ahead is None else self._wanted.safer(ahead))
         self.taken = self._popped
-        if is_saved:
-            self._dispatch(station, effects)
-        else:
-            self._dispatch(station, _withheld(effects, _is_durable(before, station)))
+        held_back = () if is_saved else _DURABLE
+        self._dispatch(station, [item for item in effects if not isinstance(item, held_back)])
         for observer in self.observers:
             observer(before, batch, station, effects)
         if logger.isEnabledFor(logging.DEBUG):
@@ -243,7 +258,6 @@ class Kernel:
         try:
             await self._store.commit(changes)
         except StoreError as error:
-            self._unsaved += [item for item in effects if isinstance(item, _DURABLE)]
             self._refused(str(error))
             return False
         finally:
@@ -272,25 +286,36 @@ def _names(values: Sequence[Event] | Sequence[Effect]) -> str:
     return " ".join(type(value).__name__ for value in values) or "nothing"
 
 
-def _is_durable(before: Station, after: Station) -> bool:
-    """Tell whether a turn changed what must survive a power cut."""
-    return bool(durable.changed(durable.rows(before), durable.rows(after)))
+def _unasked(
+    station: Station, lived: Iterable[tuple[Event, Env]]
+) -> tuple[Station, list[Effect]]:
+    """Live a turn that the disk refuses again, without what it was asked for and cannot hold.
 
-
-def _withheld(effects: Sequence[Effect], is_forgotten: bool) -> list[Effect]:
-    """Return what may be told although the disk does not hold the turn.
-
-    Records stay back, and a request whose outcome might be forgotten has failed. What is
-    only asked for is answered: a station with a broken disk must be open to diagnosis.
+    A request whose outcome might be forgotten has failed, and then it changes nothing: neither
+    now nor when the disk is well again. A limit of somebody at the site holds all the same.
+    What is only asked about is answered: a station with a broken disk must be open to
+    diagnosis.
     """
     told: list[Effect] = []
-    for effect in effects:
-        match effect:
-            case Report() | Forget() | SetAside():
-                continue
-            case Reply(request_id=request_id) if is_forgotten:
-                failed = Done(Verdict.FAILED, "InternalError", "storage cannot write")
-                told.append(Reply(request_id, failed))
-            case _:
-                told.append(effect)
-    return told
+    for event, env in lived:
+        after, effects = step(station, event, env)
+        if not _is_kept(station, after, effects):
+            effects = tuple(_failed(item) for item in effects)
+            if isinstance(event, _TAKEN_BACK):
+                after, effects = station, tuple(e for e in effects if isinstance(e, Reply))
+        station = after
+        told += effects
+    return station, told
+
+
+def _is_kept(before: Station, after: Station, effects: Sequence[Effect]) -> bool:
+    """Tell whether a step left everything as it was that must survive a power cut."""
+    has_news = any(isinstance(item, _DURABLE) for item in effects)
+    return not has_news and not durable.changed(durable.rows(before), durable.rows(after))
+
+
+def _failed(effect: Effect) -> Effect:
+    if not isinstance(effect, Reply):
+        return effect
+    failed = Done(Verdict.FAILED, "InternalError", "storage cannot write")
+    return Reply(effect.request_id, failed)

@@ -206,7 +206,7 @@ async def judged(victim: Victim, action: str, flaw: Flaw) -> None:
         assert not flaw.codes, context
         schemas.validate(V16, action, json.dumps(answer[2]), response=True)
     is_refused = answer[0] == ERROR or answer[2].get("status") in REFUSALS
-    if is_refused and (is_writable or flaw.codes):
+    if is_refused:
         assert victim.kept() == before, context
 
 

@@ -13,6 +13,7 @@ from agent.core.effects import (
 from agent.core.events import (
     AvailabilityRequested,
     DeadlinePassed,
+    ExternalLimitSet,
     FaultRaised,
     LinkUp,
     MeterRead,
@@ -25,6 +26,7 @@ from agent.core.events import (
     StorageRecovered,
     TokenPresented,
 )
+from agent.core.setpoint import limits
 from agent.core.states import Authorized, Idle
 from agent.runtime.kernel import MOST_PER_TURN, RETRY_S
 from hal.types import Fault, PilotState
@@ -333,6 +335,48 @@ def test_a_request_whose_outcome_might_be_forgotten_has_failed():
             assert isinstance(reply.outcome, Done)
             assert reply.outcome.verdict is Verdict.FAILED
             assert reply.outcome.info == "storage cannot write"
+
+    run(story())
+
+
+def test_a_request_that_failed_changes_nothing_but_the_hardware_beside_it_does():
+    async def story():
+        async with Rig() as rig:
+            rig.post(*hardware())
+            await rig.settled()
+            was_operative = rig.kernel.station.availability
+            rig.disk.refusal = "disk I/O error"
+            rig.post(
+                FaultRaised(1, Fault.READER_FAILURE),
+                AvailabilityRequested(1, operative=False),
+                SettingsReadRequested(2, ("ClockCtrlr.DateTime",)),
+            )
+            await rig.settled()
+            replies = {reply.request_id: reply.outcome for reply in rig.told(Reply)}
+            assert replies[1].verdict is Verdict.FAILED
+            assert not isinstance(replies[2], Done)
+            assert rig.kernel.station.evses[1].inputs.faults
+            assert rig.kernel.station.availability == was_operative
+            rig.disk.refusal = None
+            await asyncio.sleep(6.0)
+            await rig.settled()
+            assert rig.kernel.station.storage_ok
+            assert rig.kernel.station.availability == was_operative
+
+    run(story())
+
+
+def test_a_limit_of_the_site_holds_although_it_cannot_be_remembered():
+    async def story():
+        async with Rig() as rig:
+            rig.post(*hardware())
+            rig.disk.refusal = "disk I/O error"
+            rig.post(ExternalLimitSet(1, "ems", 600.0, evse_id=1, limit_a=8.0))
+            await rig.settled()
+            (reply,) = rig.told(Reply)
+            held = min(limit.limit_a for limit in limits(rig.kernel.station.evses[1]))
+            assert held == 8.0
+            assert reply.outcome.verdict is Verdict.FAILED
 
     run(story())
 
