@@ -81,8 +81,12 @@ def respond_set(_: Incoming, outcome: Outcome) -> bytes:
         code = RpcErrorCode.PROPERTY_CONSTRAINT_VIOLATION
         raise RpcError(code, "$.connectorId is no connector of this station")
     if done.reason == "NotEnabled":
-        raise RpcError(RpcErrorCode.NOT_SUPPORTED, "smart charging is switched off")
+        raise _switched_off()
     return wire.encoded(SetChargingProfileResponse(status=wire.yes_or_no(outcome)))
+
+
+def _switched_off() -> RpcError:
+    return RpcError(RpcErrorCode.NOT_SUPPORTED, "smart charging is switched off")
 
 
 def from_wire(profile: ChargingProfile) -> Profile:
@@ -156,7 +160,13 @@ def _evse_id(connector: int, view: View) -> int:
 
 
 def decode_clear(payload: msgspec.Raw, request_id: int, view: View) -> Incoming:
-    """Decode ClearChargingProfile; an id alone decides, whatever else is given."""
+    """Decode ClearChargingProfile; an id alone decides, whatever else is given.
+
+    Raises:
+        RpcError: smart charging is switched off (1.6 reference 1.9).
+    """
+    if not view.settings.flag(variables.SMART_CHARGING_ENABLED):
+        raise _switched_off()
     request = decode(payload, ClearChargingProfileRequest)
     connector, purpose = request.connector_id, request.charging_profile_purpose
     cleared = ChargingProfilesCleared(
@@ -196,8 +206,14 @@ def decode_composite(payload: msgspec.Raw, request_id: int, view: View) -> Incom
 
 
 def respond_composite(incoming: Incoming, outcome: Outcome) -> bytes:
-    """Encode the answer to GetCompositeSchedule."""
+    """Encode the answer to GetCompositeSchedule.
+
+    Raises:
+        RpcError: smart charging is switched off (1.6 reference 1.9).
+    """
     if not isinstance(outcome, CompositeAnswer):
+        if wire.done(outcome).reason == "NotEnabled":
+            raise _switched_off()
         return wire.encoded(GetCompositeScheduleResponse(status=wire.yes_or_no(outcome)))
     connector, starts = msgspec.convert(incoming.wire, tuple[int, bool])
     start = to_text(outcome.start_s)

@@ -38,6 +38,18 @@ async def answered(talk: Talk, frame: Any, beginning: list[Any]) -> Any:
     return answer
 
 
+PROFILE = {
+    "chargingProfileId": 1,
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Relative",
+    "chargingSchedule": {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
+    },
+}
+
+
 # --- 1.8 ---------------------------------------------------------------------------------
 
 
@@ -288,6 +300,28 @@ def test_row_16_a_defect_of_ours_is_an_internal_error_without_secrets() -> None:
     story(V16, lived, adapters=defective(V16, decode=fails))
 
 
+@row(("limit", "told_limit"), [(8.1, 8.1), (16.3, 16.3), (13.19, 13.1), (6.25, 6.2)])
+def test_row_17_tenths_are_neither_refused_nor_rounded_up(
+    limit: float, told_limit: float
+) -> None:
+    async def steps(talk: Talk) -> None:
+        schedule = {
+            "chargingRateUnit": "A",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": limit}],
+        }
+        profile = {**PROFILE, "chargingSchedule": schedule}
+        payload = {"connectorId": 1, "csChargingProfiles": profile}
+        await answered(
+            talk, [2, "q", "SetChargingProfile", payload], [3, "q", {"status": "Accepted"}]
+        )
+        asked = {"connectorId": 1, "duration": 60, "chargingRateUnit": "A"}
+        answer = await answered(talk, [2, "q", "GetCompositeSchedule", asked], [3, "q"])
+        (period,) = answer[2]["chargingSchedule"]["chargingSchedulePeriod"]
+        assert period["limit"] == told_limit
+
+    told(steps)
+
+
 # --- 1.9 ---------------------------------------------------------------------------------
 
 
@@ -331,22 +365,19 @@ def test_without_reservations_nothing_can_be_reserved_or_cancelled(
     told(steps, **{variables.RESERVATIONS.name: "false"})
 
 
-PROFILE = {
-    "chargingProfileId": 1,
-    "stackLevel": 0,
-    "chargingProfilePurpose": "TxDefaultProfile",
-    "chargingProfileKind": "Relative",
-    "chargingSchedule": {
-        "chargingRateUnit": "A",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
-    },
-}
-
-
-def test_without_smart_charging_no_profile_is_taken() -> None:
+@row(
+    ("action", "payload"),
+    [
+        ("SetChargingProfile", {"connectorId": 0, "csChargingProfiles": PROFILE}),
+        ("ClearChargingProfile", {}),
+        ("GetCompositeSchedule", {"connectorId": 1, "duration": 60}),
+    ],
+)
+def test_without_smart_charging_its_messages_are_not_supported(
+    action: str, payload: dict[str, Any]
+) -> None:
     async def steps(talk: Talk) -> None:
-        payload = {"connectorId": 0, "csChargingProfiles": PROFILE}
-        await answered(talk, [2, "q", "SetChargingProfile", payload], error("NotSupported"))
+        await answered(talk, [2, "q", action, payload], error("NotSupported"))
 
     told(steps, **{variables.SMART_CHARGING_ENABLED.name: "false"})
 
