@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from agent.core import durable
-from agent.core.events import LinkHeld
+from agent.core import durable, updates
+from agent.core.events import InstallerFound, LinkHeld
 from agent.security.keystore import Keystore
 from agent.transport.link import LinkClosed
 from hal.sim.vehicle import Vehicle
@@ -191,6 +191,15 @@ async def returning(victim: Victim) -> None:
     victim.link = await victim.dialer.accept()
 
 
+async def updating(victim: Victim) -> None:
+    """An image is being fetched."""
+    victim.post(InstallerFound("slots", "a"))
+    wanted = {"location": "https://files.example/image", "retrieveDate": "2027-01-15T07:00:00Z"}
+    await victim.throw([2, "new", "UpdateFirmware", wanted], "new")
+    await victim.settled()
+    assert updates.work(victim.station.firmware) is not None
+
+
 async def without_a_disk(victim: Victim) -> None:
     victim.disk.refusal = "no space left on device"
     await victim.settled(1.0)
@@ -209,6 +218,7 @@ STATES: dict[str, Setup] = {
         inoperative,
         reserved,
         returning,
+        updating,
         without_a_disk,
     )
 }
