@@ -315,6 +315,7 @@ class Supply(Value, frozen=True):
         share_ma: its part of the station-wide limit, None when there is none.
         over_s: since when the vehicle draws more than it may.
         is_tripped: the vehicle drew too much for too long, and is still plugged in.
+        is_disputed: current flowed through a contactor that said it was open, since then.
         limits: bounds on this EVSE beside the hardware's.
         lines: which phases are connected, where they can be switched.
         is_switching: nothing is offered because the phases are to change, or just have.
@@ -333,6 +334,7 @@ class Supply(Value, frozen=True):
     habit: Habit = Habit()
     over_s: float | None = None
     is_tripped: bool = False
+    is_disputed: bool = False
     limits: tuple[Limit, ...] = ()
     lines: Lines = Lines()
     is_switching: bool = False

@@ -17,7 +17,9 @@ it, until it does. Without a fresh reading all of this is forgotten, and the veh
 drawing its whole offer on all its phases (hardware reference 1.5, rule 3).
 
 A vehicle that draws more than it was offered, beyond the tolerance and for longer than it may
-take to follow, trips: that is a fault, until it is unplugged (hardware reference 1.3).
+take to follow, trips: that is a fault, until it is unplugged (hardware reference 1.3). So is a
+current through a contactor that says it is open: either it is welded or the meter shows what is
+not there, and neither can be charged with.
 """
 
 import math
@@ -201,7 +203,8 @@ def _watched(
     """Return the EVSE with what its meter has shown, and the bounds of this instant."""
     supply, drawn = evse.supply, drawn_ma(evse, now_s)
     is_idle = supply is IDLE and not isinstance(evse.session, Active)
-    if is_idle and not evse.inputs.is_closed and evse.spec.evse_id not in bounds.evses:
+    is_still = not evse.inputs.is_closed and (drawn is None or max(drawn) <= OVER_MA)
+    if is_idle and is_still and evse.spec.evse_id not in bounds.evses:
         return evse  # most EVSEs at most times
     asks = may_offer(evse, storage_ok=storage_ok)
     given = bounds.evses.get(evse.spec.evse_id, ())
@@ -213,7 +216,7 @@ def _watched(
         is_switching = phase_switching.is_switching(lines, now_s)
         supply = replace(supply, lines=lines, is_switching=is_switching)
         evse = replace(evse, supply=supply)
-    over_s = _over_s(supply, drawn, now_s)
+    over_s = _over_s(evse, drawn, now_s)
     is_above = drawn is not None and max(drawn) > supply.offer_ma
     was_above = bool(supply.held_ma) and (supply.was_above or is_above)
     read_at = evse.inputs.reading_at
@@ -231,7 +234,10 @@ def _watched(
         held_ma=_held_ma(evse, drawn, now_s, was_above=was_above),
         habit=_habit(supply, drawn, now_s),
         over_s=over_s,
-        is_tripped=evse.inputs.is_plugged and (supply.is_tripped or is_over),
+        is_tripped=evse.inputs.is_plugged
+        and (supply.is_tripped or (is_over and supply.offer_ma > 0)),
+        is_disputed=evse.inputs.is_plugged
+        and (supply.is_disputed or (is_over and not supply.offer_ma)),
         excess_ma=_excess_ma(supply, drawn),
         limits=tuple(_limit(bound, evse, rules) for bound in given),
     )
@@ -309,9 +315,14 @@ def _habit(supply: Supply, drawn: tuple[int, ...] | None, now_s: float) -> Habit
     return Habit(now_s, drawn, takes_ma, loaded)
 
 
-def _over_s(supply: Supply, drawn: tuple[int, ...] | None, now_s: float) -> float | None:
-    """Return since when the vehicle draws more than it may, None when it does not."""
-    if drawn is None or not supply.offer_ma:
+def _over_s(evse: Evse, drawn: tuple[int, ...] | None, now_s: float) -> float | None:
+    """Return since when the vehicle draws more than it may, None when it does not.
+
+    Without an offer that is anything, once the contactor says that it is open.
+    """
+    supply = evse.supply
+    may_flow = not supply.offer_ma and (supply.held_ma or evse.inputs.is_closed is not False)
+    if drawn is None or may_flow:
         return None
     tolerance_ma = max(OVER_MA, int(supply.offer_ma * OVER_PART))
     if max(drawn) <= supply.offer_ma + tolerance_ma:
@@ -459,15 +470,18 @@ def _raised(
 ) -> Iterator[Event]:
     """Yield what the blocks have to know."""
     for evse_id, evse in after.items():
-        is_tripped = evse.supply.is_tripped
-        if is_tripped is before[evse_id].supply.is_tripped:
-            continue
-        if is_tripped:
-            drawn = drawn_ma(evse, now_s) or (0,)
-            text = f"draws {max(drawn) / 1000:g} A, offered {evse.supply.offer_ma / 1000:g} A"
+        supply, old = evse.supply, before[evse_id].supply
+        drawn_a = max(drawn_ma(evse, now_s) or (0,)) / 1000
+        if supply.is_tripped and not old.is_tripped:
+            text = f"draws {drawn_a:g} A, offered {supply.offer_ma / 1000:g} A"
             yield FaultRaised(evse_id, Fault.OVER_CURRENT, text)
-        else:
+        elif old.is_tripped and not supply.is_tripped:
             yield FaultCleared(evse_id, Fault.OVER_CURRENT)
+        if supply.is_disputed and not old.is_disputed:
+            text = f"the meter shows {drawn_a:g} A, and the contactor that it is open"
+            yield FaultRaised(evse_id, Fault.CONTACTOR_FAULT, text)
+        elif old.is_disputed and not supply.is_disputed:
+            yield FaultCleared(evse_id, Fault.CONTACTOR_FAULT)
     if any(
         evse.supply.offer_ma != before[evse_id].supply.offer_ma
         or evse.supply.share_ma != before[evse_id].supply.share_ma

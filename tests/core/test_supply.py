@@ -54,6 +54,7 @@ class World:
     ):
         self.now_s, self.bounds, self.rules, self.storage_ok = 100.0, bounds, rules, True
         self.division, self.told = Division(), []
+        self.says_open = False  # its contactor, whatever flows
         self.evses: dict[int, Evse] = {}
         for evse_id in range(1, evses + 1):
             inputs = Inputs(
@@ -97,7 +98,7 @@ class World:
     def read(self, *amps: float, evse_id: int = 1) -> "World":
         phases = amps if len(amps) == 3 else (amps[0],) * 3
         reading = MeterReading(0.0, 0.0, Phases(*phases), Phases(230.0, 230.0, 230.0))
-        closed = any(phases)
+        closed = any(phases) and not self.says_open
         return self.hear(
             evse_id, reading=reading, reading_at=Stamp(1, self.now_s), is_closed=closed
         )
@@ -235,6 +236,35 @@ def test_every_lowering_gives_the_vehicle_its_time_again() -> None:
         world.hear(cable_a=limit_a)
         world.draws(int(OVER_S) - 1, limit_a + 4.0)
     assert not world.evses[1].supply.is_tripped
+
+
+def test_current_through_an_open_contactor_is_a_fault_until_the_unplug() -> None:
+    world = World()
+    world.says_open = True
+    world.draws(7, 12.0)
+    assert world.told == []
+    text = "the meter shows 12 A, and the contactor that it is open"
+    raised = FaultRaised(1, Fault.CONTACTOR_FAULT, text)
+    assert world.draws(3, 12.0).told == [raised]
+    world.draws(10, 0.0)
+    assert world.told == [raised]
+    cleared = FaultCleared(1, Fault.CONTACTOR_FAULT)
+    assert world.hear(pilot=PilotState.A).told == [raised, cleared]
+
+
+@pytest.mark.parametrize(
+    ("amps", "pilot", "says_open"),
+    [(1.0, PilotState.C, True), (12.0, PilotState.A, True), (12.0, PilotState.C, False)],
+    ids=["noise", "nobody is plugged in", "not open yet"],
+)
+def test_what_may_flow_or_is_noise_is_no_dispute(
+    amps: float, pilot: PilotState, says_open: bool
+) -> None:
+    world = World().hear(pilot=pilot)
+    world.says_open = says_open
+    world.draws(20, amps)
+    assert not world.evses[1].supply.is_disputed
+    assert not [event for event in world.told if isinstance(event, FaultRaised)]
 
 
 def test_a_stale_meter_judges_nobody() -> None:

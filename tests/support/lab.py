@@ -45,6 +45,7 @@ from agent.transport.memory import MemoryDialer, MemoryLink
 from hal.api import EvseController, EvseListener
 from hal.board import EvseHardware
 from hal.sim.evse import SimulatedEvse
+from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.vehicle import Vehicle
 from hal.types import IdToken
 from tests.support import vloop
@@ -175,6 +176,7 @@ class Lab:
         cuts: power cuts so far.
         is_running: the station has power now, and has not ended.
         wired: gives the drivers of an EVSE; may be exchanged before the station starts.
+        devices: servers of the simulated devices by port and unit, of a lab with real wires.
         seen: the 1.6 words for the statuses an EVSE has gone through, by id; 0 is the station.
     """
 
@@ -220,6 +222,7 @@ class Lab:
         self._life: asyncio.Task[None] | None = None
         self._stays_dark = False
         self.wired: Callable[[EvseSpec, Lab], EvseHardware] = _wired
+        self.devices: dict[tuple[str, int], ModbusDeviceServer] = {}
 
     # --- the world ---
 

@@ -55,7 +55,8 @@ async def on_the_wire(lab: Lab, path: Path, directory: Path) -> AsyncIterator[Ha
     board = load_board(path)
     async with AsyncExitStack() as stack:
         lines: dict[str, list[int]] = {name: [] for name in board.ports}
-        for place, server in (await _devices(lab, board, stack)).items():
+        lab.devices = await _devices(lab, board, stack)
+        for place, server in lab.devices.items():
             lines[place[0]].append(server.port)
         ports = {}
         for name, numbers in lines.items():
