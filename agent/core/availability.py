@@ -11,6 +11,7 @@ told; what differs after a reconnect is. A CSMS that accepts the station anew is
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -100,6 +101,8 @@ def is_operative(state: Availability, evse: Evse, connector_id: int) -> bool:
 
     What is scheduled spares only the connector with the transaction that it waits for.
     """
+    if not state.inoperative and not state.scheduled:
+        return True
     evse_id = evse.spec.evse_id
     levels = {STATION, scope(evse_id, None), scope(evse_id, connector_id)}
     is_busy = evse.transaction is not None and connector_id == evse.inputs.connector_id
@@ -275,17 +278,20 @@ def _triggered(
     return Turn(replace(state, wanted=frozenset(wanted)), (accepted,))
 
 
+_PHASES: Final = {
+    ChargingState.CHARGING: SessionPhase.CHARGING,
+    ChargingState.SUSPENDED_EV: SessionPhase.SUSPENDED_EV,
+    ChargingState.SUSPENDED_EVSE: SessionPhase.SUSPENDED_EVSE,
+    ChargingState.EV_CONNECTED: SessionPhase.PREPARING,
+    ChargingState.IDLE: SessionPhase.FINISHING,
+}
+
+
 def phase(evse: Evse) -> SessionPhase:
     """Return where the session stands, as far as everybody may know."""
     match evse.session:
         case Active(transaction=transaction):
-            return {
-                ChargingState.CHARGING: SessionPhase.CHARGING,
-                ChargingState.SUSPENDED_EV: SessionPhase.SUSPENDED_EV,
-                ChargingState.SUSPENDED_EVSE: SessionPhase.SUSPENDED_EVSE,
-                ChargingState.EV_CONNECTED: SessionPhase.PREPARING,
-                ChargingState.IDLE: SessionPhase.FINISHING,
-            }[transaction.charging_state]
+            return _PHASES[transaction.charging_state]
         case Authorized():
             return SessionPhase.PREPARING
         case Ending() | Resuming() | Finished():

@@ -270,8 +270,14 @@ class _Passage:
         self.station = replace(self.station, lost={})
 
     def _sessions(self) -> None:
-        """Lead every EVSE's session on; each sees what those before it did."""
+        """Lead every EVSE's session on; each sees what those before it did.
+
+        A reading concerns the EVSE that it is of.
+        """
+        read = self._event.evse_id if isinstance(self._event, MeterRead | MeterFailed) else None
         for evse_id, evse in self.station.evses.items():
+            if read is not None and evse_id != read:
+                continue
             state = self._take(session.step(evse, self._event, self._context))
             if state is not evse.session:
                 evses = {**self.station.evses, evse_id: replace(evse, session=state)}

@@ -47,7 +47,7 @@ from agent.core.security import Security
 from agent.core.smart_charging.state import SmartCharging
 from agent.core.states import Evse, OpenSession
 from agent.core.supply import Division
-from agent.core.targets import Targets, evse_target
+from agent.core.targets import EvseTarget, Targets, evse_target
 from agent.core.timebase import Timebase
 from agent.core.trust import CertificateKind
 from agent.core.updates import Firmware, is_locking
@@ -156,18 +156,44 @@ class Station(Value, frozen=True):
         )
 
 
-def targets(station: Station) -> Targets:
-    """Return what hardware and link should be doing."""
+def targets(station: Station, past: tuple[Station, Targets] | None = None) -> Targets:
+    """Return what hardware and link should be doing.
+
+    Args:
+        past: an earlier station with its targets; an EVSE that is still the same should be
+            doing the same.
+    """
     storage_ok = station.storage_ok
+    known = _unchanged(station, *past) if past else {}
     operative = availability.operative_evses(station.availability, station.evses)
     evses = {}
     for evse_id, evse in station.evses.items():
+        if evse_id in known:
+            evses[evse_id] = known[evse_id]
+            continue
         releases = evse_id in station.locks.releases
         target = evse_target(evse, storage_ok=storage_ok, is_releasing=releases)
         is_operative = evse_id in operative
         shown = lamps.light(evse, storage_ok=storage_ok, is_operative=is_operative)
         evses[evse_id] = replace(target, light=shown)
     return Targets(evses, connection.dial(station.connection))
+
+
+def _unchanged(station: Station, before: Station, known: Targets) -> Mapping[int, EvseTarget]:
+    """Return the targets that are made of nothing but what is as it was."""
+    is_same = (
+        station.storage_ok == before.storage_ok
+        and station.availability.inoperative == before.availability.inoperative
+        and station.availability.scheduled == before.availability.scheduled
+        and station.locks is before.locks
+    )
+    if not is_same:
+        return {}
+    return {
+        evse_id: target
+        for evse_id, target in known.evses.items()
+        if station.evses.get(evse_id) is before.evses.get(evse_id)
+    }
 
 
 def deadline(station: Station) -> float | None:

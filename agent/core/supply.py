@@ -94,12 +94,31 @@ class Rules(Value, frozen=True):
     is_site: bool = True
 
 
+class Seen(Value, frozen=True, eq=False):
+    """What the offers were led by; as long as it stands, so do they.
+
+    Attributes:
+        evses: as they were left.
+    """
+
+    evses: Mapping[int, Evse]
+    bounds: Bounds
+    rules: Rules
+    storage_ok: bool
+
+    def is_of(self, bounds: Bounds, rules: Rules, *, storage_ok: bool) -> bool:
+        """Tell whether everything but the EVSEs is the same."""
+        same = (self.bounds, self.rules, self.storage_ok)
+        return same == (bounds, rules, storage_ok)
+
+
 class Division(Value, frozen=True):
     """The last division of the station's room; made anew when something in it changes.
 
     Attributes:
         ends_s: when a turn ends that somebody waits for, monotonic seconds.
         wake_s: when the offers have to be looked at again.
+        seen: nobody has to look again before that while this stands.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -108,6 +127,7 @@ class Division(Value, frozen=True):
     shares_ma: Mapping[int, int] = {}
     ends_s: float | None = None
     wake_s: float | None = None
+    seen: Seen | None = None
 
 
 ENDLESS: Final = Room()
@@ -138,18 +158,29 @@ def governed(
 ) -> Outcome:
     """Lead every offer to what is allowed now.
 
+    A reading that tells nothing new costs the look at one EVSE, whatever their number.
+
     Args:
         bounds: what is in force beside the hardware's own limits.
         now_s: monotonic seconds.
         storage_ok: the last commit reached the disk; otherwise nothing is offered.
     """
+    seen, wake_s = division.seen, division.wake_s
+    known: Mapping[int, Evse] = {}
+    if seen is not None and seen.is_of(bounds, rules, storage_ok=storage_ok):
+        known = seen.evses if wake_s is None or now_s < wake_s else {}
+    if known and all(evse is known.get(evse_id) for evse_id, evse in evses.items()):
+        return Outcome(evses, division, ())
     after = {
-        evse_id: _watched(evse, bounds, rules, now_s, storage_ok=storage_ok)
+        evse_id: evse
+        if evse is known.get(evse_id)
+        else _watched(evse, bounds, rules, now_s, storage_ok=storage_ok)
         for evse_id, evse in evses.items()
     }
-    room = _room(bounds.station, rules)
-    division = _divided(division, after, room, rules, now_s)
-    _move(after, room, division, now_s)
+    if not all(_stands(evse, known.get(evse_id)) for evse_id, evse in after.items()):
+        room = _room(bounds.station, rules)
+        division = _divided(division, after, room, rules, now_s)
+        _move(after, room, division, now_s)
     for evse_id, evse in evses.items():
         if after[evse_id] is evse:
             continue
@@ -157,11 +188,27 @@ def governed(
             after[evse_id] = evse
         elif replace(after[evse_id].supply, moved_s=0.0, held_s=0.0) == IDLE:
             after[evse_id] = replace(after[evse_id], supply=IDLE)
-    wake_s = min(_instants(after, division, rules, now_s), default=None)
-    if wake_s != division.wake_s:
-        division = replace(division, wake_s=wake_s)
     is_same = all(after[evse_id] is evse for evse_id, evse in evses.items())
-    return Outcome(evses if is_same else after, division, tuple(_raised(evses, after, now_s)))
+    left = evses if is_same else after
+    division = replace(
+        division,
+        wake_s=min(_instants(left, division, rules, now_s), default=None),
+        seen=Seen(left, bounds, rules, storage_ok),
+    )
+    return Outcome(left, division, tuple(_raised(evses, left, now_s)))
+
+
+def _stands(evse: Evse, before: Evse | None) -> bool:
+    """Tell whether nothing about an EVSE has changed that the others have to do with."""
+    if evse is before:
+        return True
+    return (
+        before is not None
+        and evse.supply == before.supply
+        and evse.session is before.session
+        and evse.inputs.capabilities is before.inputs.capabilities
+        and own_limits(evse) == own_limits(before)
+    )
 
 
 def _move(evses: dict[int, Evse], room: Room, division: Division, now_s: float) -> None:
@@ -502,6 +549,9 @@ def _instants(
         found += phase_switching.instants(supply.lines)
         if supply.held_ma:
             found += (supply.held_s + SETTLED_S, supply.held_s + SILENT_S)
-        if supply.habit != UNKNOWN and inputs.reading_at is not None:
+        if supply.habit.since_s is not None:
+            found.append(supply.habit.since_s + WINDOW_S)
+        is_measured = supply.habit != UNKNOWN or supply.excess_ma
+        if is_measured and inputs.reading_at is not None:
             found.append(inputs.reading_at.monotonic_s + READING_FRESH_S)
     return (instant for instant in found if instant > now_s)

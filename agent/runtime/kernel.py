@@ -184,8 +184,9 @@ class Kernel:
         for event in batch:
             self._env = self._world.env()
             envs.append(self._env)
+            earlier = station
             station, told = step(station, event, self._env)
-            self._wanted = targets(station)
+            self._wanted = targets(station, (earlier, self._wanted))
             if self._wanted != safe:
                 safe = safe.safer(self._wanted)
             effects += told

@@ -122,7 +122,7 @@ class SiteLife:
                 group.create_task(self._again(self._visit, spec.evse_id)) for spec in lab.specs
             ]
             tasks.append(group.create_task(self._watch()))
-            await asyncio.sleep(part * DAY_S)
+            await asyncio.sleep(part * DAY_S + 0.5)  # its last second is looked at
             for task in tasks:
                 task.cancel()
         lab.restore_link()

@@ -26,7 +26,7 @@ from agent.core import durable
 from agent.core.bounds import Site
 from agent.core.durable import NO_SITE
 from agent.core.effects import Effect
-from agent.core.events import DialRefusal, Event, PowerUp
+from agent.core.events import DialRefusal, Event, MeterRead, PowerUp
 from agent.core.station import Station
 from agent.core.targets import Targets
 from agent.core.values import BootReason, EvseSpec, StationInfo
@@ -378,7 +378,13 @@ class Lab:
         shell.kernel.observers.append(self._observed)
         return shell
 
-    def _observed(self, _: Station, __: object, after: Station, ___: object) -> None:
+    def _observed(
+        self, before: Station, batch: Sequence[Event], after: Station, _: object
+    ) -> None:
+        if all(isinstance(event, MeterRead) for event in batch) and all(
+            evse.session is before.evses[key].session for key, evse in after.evses.items()
+        ):
+            return  # a mere reading changes no status
         for status in after.statuses():
             words = self.seen.setdefault(status.evse_id, [])
             if words[-1:] != [project(status)]:
