@@ -249,9 +249,7 @@ def observed(
     gone = state.told.keys() - present.keys()
     if not changed and not gone:
         return state, ()
-    messages = [
-        LimitTold(*_named(key), is_in_force=key in changed) for key in (*changed, *sorted(gone))
-    ]
+    messages = [LimitTold(*_named(key), changed.get(key)) for key in (*changed, *sorted(gone))]
     told = {key: item for key, item in state.told.items() if key not in gone}
     return replace(state, told=told | changed), tuple(messages)
 
@@ -269,6 +267,12 @@ def _named(key: str) -> tuple[str, int]:
 
 
 # --- in force ---
+
+
+def limited(state: Outside) -> frozenset[int]:
+    """Return where somebody at the site limits, EVSEs by id; 0 is the whole station."""
+    places = frozenset(given.evse_id for given in state.given.values())
+    return places | {0} if state.grid else places
 
 
 def in_force(state: Outside, site: Site, settings: Settings, evse_ids: Iterable[int]) -> Bounds:

@@ -18,6 +18,7 @@ from agent.core.smart_charging.profile import Entry, Profile, Schedule, Unit
 from agent.core.trust import Certificate, CertificateKind
 from agent.core.values import (
     BootReason,
+    Bound,
     ChargingState,
     ConnectorStatus,
     IdToken,
@@ -264,11 +265,12 @@ class LimitTold(Value, frozen=True):
 
     Attributes:
         evse_id: 0 for the whole station.
+        bound: what it leaves; None: it limits no more.
     """
 
     origin: str
     evse_id: int
-    is_in_force: bool
+    bound: Bound | None
 
 
 class ProfilesReported(Value, frozen=True):

@@ -27,6 +27,7 @@ from agent.core import (
     metering,
     outbox,
     provisioning,
+    rates,
     remote_control,
     remote_trigger,
     reservation,
@@ -214,6 +215,7 @@ def _context(station: Station, env: Env) -> Context:
         held=station.held if station.reservations.items else {},
         checking=authorization.checking(station.authorization),
         profiles=station.smart_charging.book,
+        limited=bounds.limited(station.outside),
     )
 
 
@@ -297,6 +299,7 @@ class _Passage:
         locked = take(locks.step(before.locks, event, context))
         reserved = take(reservation.step(before.reservations, event, context))
         metered = take(metering.step(before.metering, event, context))
+        rated = take(rates.step(before.rates, event, context))
         outside = take(bounds.step(before.outside, event, context))
         take(remote_control.step(event, context))
         profiled = take(smart_charging.step(before.smart_charging, event, context))
@@ -317,6 +320,7 @@ class _Passage:
             reservations=reserved,
             locks=locked,
             metering=metered,
+            rates=rated,
             smart_charging=profiled,
             security=secured,
             certificates=trusted,

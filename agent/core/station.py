@@ -23,6 +23,7 @@ from agent.core import (
     metering,
     outbox,
     provisioning,
+    rates,
     reservation,
     session,
     variables,
@@ -42,6 +43,7 @@ from agent.core.locks import Locks
 from agent.core.metering import Metering
 from agent.core.outbox import Outbox
 from agent.core.provisioning import Provisioning
+from agent.core.rates import Rates
 from agent.core.reservation import Reservations
 from agent.core.security import Security
 from agent.core.smart_charging.state import SmartCharging
@@ -87,6 +89,7 @@ class Station(Value, frozen=True):
     reservations: Reservations = Reservations()
     locks: Locks = Locks()
     metering: Metering = Metering()
+    rates: Rates = Rates()
     smart_charging: SmartCharging = SmartCharging()
     outbox: Outbox = Outbox()
     firmware: Firmware = Firmware()
@@ -203,6 +206,7 @@ def deadline(station: Station) -> float | None:
         provisioning.deadline_s(station.provisioning),
         authorization.deadline_s(station.authorization),
         metering.deadline_s(station.metering),
+        rates.deadline_s(station.rates),
         outbox.deadline_s(station.outbox),
         certificates.deadline_s(station.certificates),
         bounds.deadline_s(station.outside, station.settings),

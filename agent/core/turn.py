@@ -53,6 +53,7 @@ class Context(Value, frozen=True):
         held: EVSEs that are kept free, with the reservations that they are kept for.
         checking: EVSEs at which a token is being checked, with its key.
         profiles: the installed charging profiles.
+        limited: where somebody at the site limits, EVSEs by id; 0 is the whole station.
     """
 
     now: Stamp
@@ -71,6 +72,7 @@ class Context(Value, frozen=True):
     held: Mapping[int, tuple[Reservation, ...]] = {}
     checking: Mapping[int, str] = {}
     profiles: Book = Book()
+    limited: frozenset[int] = frozenset()
 
     def refusal(self, evse_id: int) -> str | None:
         """Return why nobody may begin to charge at this EVSE now, None if one may."""

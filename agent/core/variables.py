@@ -243,6 +243,12 @@ LIMIT_SIGNIFICANCE = Variable(
     minimum=0,
     maximum=100,
 )
+LIMIT_SCHEDULES = _flag(
+    "SmartChargingCtrlr",
+    "NotifyChargingLimitWithSchedules",
+    False,
+    "A limit that is not the CSMS's is told with how much it leaves.",
+)
 MINIMUM_PAUSE = _seconds(
     "SmartChargingCtrlr",
     "MinimumPause",

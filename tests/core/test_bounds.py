@@ -101,7 +101,7 @@ def charging(evses: int = 1, **more) -> Bench:
 
 
 def told(bench: Bench) -> list[tuple[str, int, bool]]:
-    return [(m.origin, m.evse_id, m.is_in_force) for m in bench.told(LimitTold)]
+    return [(m.origin, m.evse_id, m.bound is not None) for m in bench.told(LimitTold)]
 
 
 def test_a_limit_from_outside_holds_at_once_and_names_its_origin() -> None:

@@ -12,6 +12,8 @@ from tests.support.lab import IDENTITY, OTHER_TAG, TAG, VERSIONS, Lab, check_bil
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 
+OFFERED = "Current.Offered"
+
 
 async def charging(lab: Lab, **vehicle: float) -> None:
     await lab.start()
@@ -316,3 +318,22 @@ def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(version: str
     lab = run(Lab(version, switches_phases=True), story)
     check_bills(lab)
     assert len(lab.bills) == 1
+
+
+def test_a_rate_that_the_site_has_changed_is_told_with_what_is_left(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        await lab.charging()
+        await asyncio.sleep(20)
+        lab.post(ExternalLimitSet(0, "ems", 600.0, 1, limit_a=10.0))
+        await asyncio.sleep(10)
+        told = [text for way, text in lab.csms.wire if way == "received" and OFFERED in text]
+        assert len(told) == 1
+        assert ("ChargingRateChanged" in told[0]) is (version == "ocpp2.0.1")
+        assert '"Other"' in told[0]
+        lab.tap()
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version), story))

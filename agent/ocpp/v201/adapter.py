@@ -151,7 +151,7 @@ class Adapter201(Adapter):
             case MeterValuesReported():
                 return _call("MeterValues", metering.present(message, view))
             case LimitTold():
-                return _call(*external_limits.told(message))
+                return _call(*external_limits.told(message, view))
             case CertificateSigningWanted():
                 request = SignCertificateRequest(message.csr, "ChargingStationCertificate")
                 return _call("SignCertificate", request)

@@ -25,6 +25,7 @@ from agent.core.effects import (
 )
 from agent.core.values import (
     BootReason,
+    Bound,
     ConnectorStatus,
     EvseSpec,
     IdToken,
@@ -299,6 +300,6 @@ def test_a_boot_is_told_whatever_its_reason(reason):
 
 
 def test_limits_of_others_are_not_told():
-    message = LimitTold("ems", 0, is_in_force=True)
+    message = LimitTold("ems", 0, Bound("ems", limit_a=16.0))
     assert ADAPTER.encode_message(message, VIEW) is None
     assert ADAPTER.message_accepted(message, msgspec.Raw(b"{}")) == ()
