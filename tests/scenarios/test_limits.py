@@ -1,9 +1,11 @@
 """How much may be offered, and what happens when the hardware is not well."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
+from agent.bench.desk import ProfileWish
 from agent.core.bounds import Site
 from agent.core.events import ExternalLimitSet, GridInputChanged
 from agent.core.phase_switching import EVERY_S
@@ -295,7 +297,19 @@ def test_the_grid_operator_reduces_the_power_of_the_whole_station(version: str) 
     check_bills(run(Lab(version, evses=2, site=Site(grid_w=11_040.0)), story))
 
 
-def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(version: str) -> None:
+async def managed(lab: Lab, power_w: float) -> None:
+    lab.post(ExternalLimitSet(0, "ems", 36_000.0, 1, limit_w=power_w))
+
+
+async def profiled(lab: Lab, power_w: float) -> None:
+    wish = ProfileWish(1, "default", 1, ((0, power_w),), "W")
+    assert await lab.csms.set_profile(IDENTITY, wish) == "Accepted"
+
+
+@pytest.mark.parametrize("limited", [managed, profiled])
+def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(
+    version: str, limited: Callable[[Lab, float], Awaitable[None]]
+) -> None:
     """The phases change without load, with pauses; the transaction goes on all the while."""
 
     async def story(lab: Lab) -> None:
@@ -307,7 +321,7 @@ def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(version: str
             (3_680.0, Phases(16.0, 0.0, 0.0)),
             (11_040.0, Phases(16.0, 16.0, 16.0)),
         ):
-            lab.post(ExternalLimitSet(0, "ems", 36_000.0, 1, limit_w=power_w))
+            await limited(lab, power_w)
             await lab.until(lambda: lab.connector() == "SuspendedEVSE", limit_s=2 * EVERY_S)
             await lab.until(lambda: lab.connector() == "Charging")
             await asyncio.sleep(10)
@@ -318,6 +332,23 @@ def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(version: str
     lab = run(Lab(version, switches_phases=True), story)
     check_bills(lab)
     assert len(lab.bills) == 1
+
+
+def test_watts_and_amperes_of_profiles_hold_together_on_one_phase(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        await asyncio.sleep(EVERY_S)
+        await profiled(lab, 3_680.0)
+        await lab.until(lambda: lab.connector() == "SuspendedEVSE", limit_s=2 * EVERY_S)
+        await lab.until(lambda: lab.connector() == "Charging")
+        station = ProfileWish(2, "station", 0, ((0, 10.0),), starts_at="2020-01-01T00:00:00Z")
+        assert await lab.csms.set_profile(IDENTITY, station) == "Accepted"
+        await asyncio.sleep(10)
+        assert lab.evse().reading().current_a == Phases(10.0, 0.0, 0.0)
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version, switches_phases=True), story))
 
 
 def test_a_rate_that_the_site_has_changed_is_told_with_what_is_left(version: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.core import variables
+from agent.core import phase_switching, variables
 from agent.core.smart_charging import composite
 from agent.core.smart_charging.composite import Allowed, Place
 from agent.core.smart_charging.profile import Book, Entry, Kind, Purpose, Unit, is_over
@@ -229,20 +229,23 @@ def _bounds(
     """Return what to enforce.
 
     A limit in W on an EVSE is spread over all its phases, whatever the profile names: its
-    vehicle may use them all.
+    vehicle may use them all. Where the phases can be switched it stays one in W, and leaves
+    its amperes to those that are connected.
     """
     found: dict[int, tuple[Bound, ...]] = {}
     for evse_id, evse in evses.items():
-        mine, per_w = own.get(evse_id, Allowed()), voltage_v * evse.spec.phases
-        spread_ma = [
-            allowed.limit_mw // per_w
-            for allowed in (mine, whole)
-            if allowed.limit_mw is not None
-        ]
-        given_ma = [item for item in (mine.limit_ma, whole.current_ma) if item is not None]
-        if spread_ma or given_ma:
-            least_ma = min((*spread_ma, *given_ma))
-            found[evse_id] = (Bound(PROFILE, limit_a=least_ma / 1000),)
+        mine = own.get(evse_id, Allowed())
+        watts = [one.limit_mw for one in (mine, whole) if one.limit_mw is not None]
+        if phase_switching.is_able(evse) and watts:
+            amps = [one.current_ma for one in (mine, whole) if one.current_ma is not None]
+            current = (Bound(PROFILE, limit_a=min(amps) / 1000),) if amps else ()
+            found[evse_id] = (Bound(PROFILE, limit_w=min(watts) / 1000), *current)
+            continue
+        per_w = voltage_v * evse.spec.phases
+        amps = [item for item in (mine.limit_ma, whole.current_ma) if item is not None]
+        amps += [limit_mw // per_w for limit_mw in watts]
+        if amps:
+            found[evse_id] = (Bound(PROFILE, limit_a=min(amps) / 1000),)
     station = []
     if whole.current_ma is not None:
         station.append(Bound(PROFILE, limit_a=whole.current_ma / 1000))
