@@ -32,14 +32,13 @@ from hal.board_file import (
     ModbusEvseSettings,
     ModbusMeterSettings,
     SimulatedControllerSettings,
-    SimulatedInputSettings,
-    board_template,
     check_board,
     load_board,
     modbus_meter,
 )
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
+from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
 from hal.port_settings import ModbusSerialSettings, ModbusTcpSettings, PortSettings
 from hal.reader_settings import (
     Pn532Settings,
@@ -61,7 +60,6 @@ __all__ = [
     "EvseSettings",
     "Hardware",
     "SimRefused",
-    "board_template",
     "build",
     "check_board",
     "load_board",
@@ -220,6 +218,17 @@ class _Builder:
                 from hal.sim.remote import RemoteInput  # noqa: PLC0415 - see the module
 
                 return RemoteInput(self._the_simulator())
+            case ModbusInputSettings() as found:
+                from hal.drivers.modbus_input import ModbusInput  # noqa: PLC0415 - see the module
+
+                return ModbusInput(
+                    self._port(found.port),
+                    found.unit,
+                    table=found.table,
+                    address=found.address,
+                    bit=found.bit,
+                    active=found.active,
+                )
 
     def _extended(self, role: Role, evse: EvseSettings) -> Any:
         """Return the device of a role from another distribution; None if it is ours."""

@@ -34,7 +34,19 @@ from msgspec import Meta, Struct, defstruct, field
 from hal import extensions, schema
 from hal.extensions import Extension
 from hal.files import FileProblems, Problem, TypedFile, read
-from hal.port_settings import LOOPBACK, ModbusSerialSettings, ModbusTcpSettings, PortSettings
+from hal.input_settings import (
+    InputSettings,
+    ModbusInputSettings,
+    SimulatedInputSettings,
+    wrong_bit,
+)
+from hal.port_settings import (
+    LOOPBACK,
+    ModbusSerialSettings,
+    ModbusTcpSettings,
+    Name,
+    PortSettings,
+)
 from hal.reader_settings import ReaderSettings, SerialReaderSettings, wrong_pattern
 from hal.registers.map import RegisterMap, load_map
 from hal.types import Value
@@ -42,7 +54,6 @@ from hal.types import Value
 MAX_EVSES = 64
 SYSTEM_MAPS = Path("/usr/share/pilotwire/registers")
 
-Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=80.0)]
 """What PWM can offer (IEC 61851-1 annex A)."""
 Conductor: TypeAlias = Literal["L1", "L2", "L3"]
@@ -138,16 +149,6 @@ class EvseSettings(Value, frozen=True):
     phase_switching: bool = False
 
 
-class SimulatedInputSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
-    """An input that a bench sets: `pilotwire sim set grid input 1`.
-
-    Attributes:
-        limit_w: what all EVSEs together may draw while it is active.
-    """
-
-    limit_w: Annotated[float, Meta(ge=0.0, le=5_000_000.0)]
-
-
 _E = TypeVar("_E")
 _Evses: TypeAlias = Annotated[tuple[_E, ...], Meta(min_length=1, max_length=MAX_EVSES)]
 _Ports: TypeAlias = Annotated[dict[Name, PortSettings], Meta(max_length=MAX_EVSES)]
@@ -159,7 +160,7 @@ class BoardFile(Value, frozen=True):
     evse: _Evses[EvseSettings]
     port: _Ports = field(default_factory=dict)
     site: SiteSettings = SiteSettings()
-    grid_input: SimulatedInputSettings | None = None
+    grid_input: InputSettings | None = None
 
 
 class Board(Value, frozen=True):
@@ -180,7 +181,7 @@ class Board(Value, frozen=True):
     evses: tuple[EvseSettings, ...]
     maps: dict[str, RegisterMap]
     site: SiteSettings = SiteSettings()
-    grid_input: SimulatedInputSettings | None = None
+    grid_input: InputSettings | None = None
     extensions: dict[str, Extension] = field(default_factory=dict)
 
     @property
@@ -253,46 +254,6 @@ def map_directories(board: Path) -> tuple[Path, ...]:
         SYSTEM_MAPS,
         Path(__file__).parents[1] / "config" / "registers",
     )
-
-
-def board_template(
-    *, evses: int = 1, connectors: int = 1, max_a: float = 32.0, phases: Literal[1, 3] = 3
-) -> str:
-    """Return the text of a simulated board file with these properties.
-
-    Raises:
-        ValueError: a property is out of range.
-    """
-    if not 1 <= evses <= MAX_EVSES:
-        raise ValueError(f"evses = {evses}: 1 to {MAX_EVSES} are possible")
-    values: dict[str, object] = {
-        "id": 1,
-        "meter": {"port": "p", "map": "m"},
-        "controller": {"driver": "simulated"},
-    }
-    values |= {"connectors": connectors, "max_a": max_a, "phases": phases}
-    wrong = list(schema.violations(values, EvseSettings))
-    if wrong:
-        raise ValueError("; ".join(f"{one.path[-1]} {one.message}" for one in wrong))
-    parts = ["# A simulated board: vehicles are plugged in by `pilotwire sim`.\n"]
-    parts += [
-        f'\n[port.meter-{number}]\ndriver = "modbus_tcp"\nport   = 0\n'
-        for number in range(1, evses + 1)
-    ]
-    parts += [
-        f"""
-[[evse]]
-id         = {number}
-connectors = {connectors}
-max_a      = {max_a:g}
-phases     = {phases}
-meter      = {{ driver = "modbus_meter", port = "meter-{number}", map = "eastron-sdm630" }}
-controller = {{ driver = "simulated" }}
-reader     = {{ driver = "simulated" }}
-"""
-        for number in range(1, evses + 1)
-    ]
-    return "".join(parts)
 
 
 _Mistake: TypeAlias = tuple[schema.Path, str]
@@ -384,8 +345,7 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
         yield from _in_controller(evse, at, data, maps)
         for key, device in _on_modbus(evse):
             if device.port not in data.port:
-                known = ", ".join(data.port) or "none"
-                yield (*at, key, "port"), f"there is no port {device.port} (known: {known})"
+                yield (*at, key, "port"), _no_port(device.port, data)
         meter = modbus_meter(evse)
         if meter is None:
             continue
@@ -406,6 +366,7 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
     yield from _in_ports(data)
     yield from _in_readers(data)
     yield from _in_sharing(data)
+    yield from _in_grid_input(data)
 
 
 def _in_controller(
@@ -459,9 +420,24 @@ def _in_readers(data: BoardFile) -> Iterator[_Mistake]:
         owners.setdefault(path, f"the reader of EVSE {evse.id}")
 
 
+def _in_grid_input(data: BoardFile) -> Iterator[_Mistake]:
+    match data.grid_input:
+        case SimulatedInputSettings() if not all(map(_is_simulated, data.evse)):
+            yield ("grid_input", "driver"), "a simulated input needs a board that is simulated"
+        case ModbusInputSettings() as found:
+            if found.port not in data.port:
+                yield ("grid_input", "port"), _no_port(found.port, data)
+            if (text := wrong_bit(found)) is not None:
+                yield ("grid_input", "bit"), text
+        case _:
+            return
+
+
+def _no_port(name: str, data: BoardFile) -> str:
+    return f"there is no port {name} (known: {', '.join(data.port) or 'none'})"
+
+
 def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
-    if data.grid_input is not None and not all(map(_is_simulated, data.evse)):
-        yield ("grid_input", "driver"), "a simulated input needs a board that is simulated"
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         wired = evse.conductors
@@ -481,6 +457,8 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
 
 def _in_ports(data: BoardFile) -> Iterator[_Mistake]:
     used = Counter(device.port for evse in data.evse for _, device in _on_modbus(evse))
+    if isinstance(data.grid_input, ModbusInputSettings):
+        used[data.grid_input.port] += 1
     is_simulated = all(_is_simulated(evse) for evse in data.evse)
     addresses: dict[tuple[str, int], str] = {}
     for name, port in data.port.items():

@@ -13,6 +13,8 @@ from hal.types import Value
 
 LOOPBACK = "127.0.0.1"
 
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+"""Of a port, or of a register map."""
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 
 

@@ -9,7 +9,7 @@ import math
 from typing import Final
 
 from agent.commands.invocation import DONE, UsageError, connected, printable, whole_number
-from hal.board_file import board_template
+from hal.board_template import board_template
 from hal.types import Fault, TokenType
 
 FAULTS: Final = tuple(fault.value for fault in Fault)

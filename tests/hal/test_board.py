@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hal.board import SIM_STATE, Hardware, SimRefused, board_template, build, load_board
+from hal.board import SIM_STATE, Hardware, SimRefused, build, load_board
+from hal.board_template import board_template
+from hal.drivers.modbus_input import ModbusInput
 from hal.drivers.modbus_meter import ModbusMeter
 from hal.errors import BusError
 from hal.sim.modbus_device import ModbusDeviceServer
@@ -266,6 +268,16 @@ def test_the_grid_operators_input_is_active_when_it_says_so_and_when_nobody_can_
 
 def test_a_board_without_such_an_input_has_none():
     assert built(short_directory(), board_template()).grid_input is None
+
+
+def test_a_contact_on_an_io_module_shares_the_line_of_the_meter():
+    text = (
+        board_template().replace("port   = 0", 'host = "192.0.2.1"')
+        + '\n[grid_input]\ndriver = "modbus_input"\nport = "meter-1"\nlimit_w = 4200\n'
+    )
+    hardware = built(short_directory(), text)
+    assert isinstance(hardware.grid_input, ModbusInput)
+    assert set(hardware.ports()) == {"meter-1"}
 
 
 def test_phases_are_switched_only_where_the_board_file_allows_it():

@@ -7,14 +7,14 @@ import pytest
 
 from hal.board_file import (
     DeratingSettings,
-    SimulatedInputSettings,
     SiteSettings,
-    board_template,
     check_board,
     load_board,
     map_directories,
 )
+from hal.board_template import board_template
 from hal.files import FileProblems
+from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
 from hal.port_settings import ModbusSerialSettings
 from tests.support.simulated_board import MAPS
 
@@ -320,6 +320,44 @@ def test_an_input_of_the_grid_operator_is_taken_over(tmp_path):
     path = tmp_path / "board.toml"
     path.write_text(ONE + '\n[grid_input]\ndriver = "simulated"\nlimit_w = 4200\n')
     assert load_board(path).grid_input == SimulatedInputSettings(4200.0)
+
+
+IO_MODULE = """
+[port.io]
+driver = "modbus_tcp"
+host = "192.0.2.1"
+
+[grid_input]
+driver = "modbus_input"
+port = "io"
+limit_w = 4200
+"""
+
+
+def test_the_operators_contact_may_be_on_an_io_module(tmp_path):
+    path = tmp_path / "board.toml"
+    path.write_text(ONE + IO_MODULE + 'unit = 5\ntable = "holding"\nbit = 3\nactive = 0\n')
+    wanted = ModbusInputSettings("io", 4200.0, 5, "holding", 0, 3, 0)
+    assert load_board(path).grid_input == wanted
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "says"),
+    [
+        ('table = "holding"\n', 16, "bit is missing: which bit of the register it is, 0 to 15"),
+        ("bit = 1\n", 20, "bit is not for a discrete input, which is one bit already"),
+        ("bit = 16\n", 20, "bit must be an integer (at least 0, at most 15)"),
+    ],
+)
+def test_an_input_on_an_io_module_names_one_bit(tmp_path, more, line, says):
+    (problem,) = found(tmp_path, ONE + IO_MODULE + more)
+    assert problem.startswith(f"{line}: ")
+    assert says in problem
+
+
+def test_the_port_of_the_operators_contact_is_there(tmp_path):
+    text = ONE + IO_MODULE.replace('port = "io"', 'port = "bux"')
+    assert any("there is no port bux (known: bus, io)" in one for one in found(tmp_path, text))
 
 
 @pytest.mark.parametrize(

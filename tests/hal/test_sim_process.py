@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hal.board_file import board_template, load_board
+from hal.board_file import load_board
+from hal.board_template import board_template
 from hal.bus.modbus import TcpPort
 from hal.drivers.modbus_meter import ModbusMeter
 from hal.errors import BoardError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hal.board_file import board_template
+from hal.board_template import board_template
 from hal.errors import BoardError, BusError
 from hal.sim import remote
 from hal.sim.remote import Place, RemoteController, RemoteReader, Simulator

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from hal.board_file import board_template
+from hal.board_template import board_template
 from hal.sim.remote import Place, Simulator
 
 MAPS = Path(__file__).parents[2] / "config" / "registers"
