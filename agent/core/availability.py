@@ -32,7 +32,7 @@ from agent.core.events import (
     TriggerKind,
     TriggerRequested,
 )
-from agent.core.setpoint import why_paused
+from agent.core.setpoint import PAUSE, RAMP, why_paused
 from agent.core.states import Active, Authorized, Ending, Evse, Finished, Idle, Resuming
 from agent.core.turn import Context, Turn
 from agent.core.values import (
@@ -287,6 +287,10 @@ _PHASES: Final = {
 }
 
 
+_ENDING: Final = ("", PAUSE, RAMP)
+"""What holds a vehicle back when the limit that paused it is gone."""
+
+
 def phase(evse: Evse) -> SessionPhase:
     """Return where the session stands, as far as everybody may know."""
     match evse.session:
@@ -340,6 +344,7 @@ def statuses(
             is_open = is_operative(state, evse, connector_id)
             current = phase(evse) if is_used else SessionPhase.FREE
             is_busy = evse.transaction is not None and is_used
+            told = state.told.get((evse_id, connector_id))
             yield ConnectorStatus(
                 evse_id=evse_id,
                 connector_id=connector_id,
@@ -348,7 +353,7 @@ def statuses(
                 is_operative=is_busy or (is_open and not is_closing),
                 fault=fault,
                 warning=_warning(evse, is_stuck=is_used and evse_id in stuck),
-                info=(blocking.info if blocking else info or _pause(evse, current))[:50],
+                info=(blocking.info if blocking else info or _pause(evse, current, told))[:50],
                 is_reserved=evse_id in held and isinstance(evse.session, Idle),
             )
 
@@ -361,14 +366,19 @@ def _warning(evse: Evse, *, is_stuck: bool) -> str | None:
     return warning.fault.value if warning else None
 
 
-def _pause(evse: Evse, current: SessionPhase) -> str:
+def _pause(evse: Evse, current: SessionPhase, told: ConnectorStatus | None) -> str:
     """Return why energy is paused, empty when it is not or nobody need know.
 
-    The words for a vehicle that left are those of the certification (1.6 3.3).
+    The words for a vehicle that left are those of the certification (1.6 3.3). While a pause
+    comes to its end the reason that was told for it stands.
     """
     if isinstance(evse.session, Active) and evse.inputs.pilot is PilotState.A:
         return "EV side disconnected" if current is SessionPhase.SUSPENDED_EV else ""
-    origin = why_paused(evse) if current is SessionPhase.SUSPENDED_EVSE else ""
+    if current is not SessionPhase.SUSPENDED_EVSE:
+        return ""
+    origin = why_paused(evse)
+    if origin in _ENDING and told is not None and told.phase is current:
+        return told.info
     return f"paused by limit: {origin}" if origin else ""
 
 

@@ -68,8 +68,8 @@ BOOT_WAIT_S = 30.0
 """How long drivers may take to find their devices after a start."""
 
 READY_WAIT_S = 5.0
-"""A vehicle gets this long after the first offer to ask for energy before it counts as the
-one that suspends; most close S2 within it."""
+"""A vehicle gets this long after the first offer, or the first after a pause, to ask for energy
+before it counts as the one that suspends; most close S2 within it."""
 
 _FAULT_REASONS = {
     Fault.EMERGENCY_STOP: StopReason.EMERGENCY_STOP,
@@ -90,9 +90,9 @@ def deadline_s(evse: Evse, settings: Settings) -> float | None:
             instants = [transaction.last_at.monotonic_s + records.NOTED_EVERY_S]
             ends = (_fault_end_s(item, settings) for item in evse.inputs.faults)
             instants += [end for end in ends if end is not None]
-            is_new = transaction.charging_state is ChargingState.EV_CONNECTED
-            if is_new and not evse.inputs.is_ready:
-                instants.append(transaction.offered_since.monotonic_s + READY_WAIT_S)
+            awaited_s = _awaited_s(evse, transaction)
+            if awaited_s is not None and not evse.inputs.is_ready:
+                instants.append(awaited_s)
             return min(instants)
         case Ending():
             return _settled_by_s(evse, evse.session)
@@ -273,11 +273,25 @@ def _charging_state(evse: Evse, transaction: Transaction, context: Context) -> C
         return ChargingState.SUSPENDED_EVSE
     if inputs.is_ready:
         return ChargingState.CHARGING if inputs.is_closed else transaction.charging_state
-    ready_by_s = transaction.offered_since.monotonic_s + READY_WAIT_S
-    is_new = transaction.charging_state is ChargingState.EV_CONNECTED
-    if is_new and context.now.monotonic_s < ready_by_s:
-        return ChargingState.EV_CONNECTED
+    awaited_s = _awaited_s(evse, transaction)
+    if awaited_s is not None and context.now.monotonic_s < awaited_s:
+        return transaction.charging_state
     return ChargingState.SUSPENDED_EV
+
+
+def _awaited_s(evse: Evse, transaction: Transaction) -> float | None:
+    """Return until when the vehicle may take its time to ask, None when it may not.
+
+    It has been offered nothing before, or nothing during a pause (1.6 reference 3.3, a limit
+    that becomes 0: Charging follows SuspendedEVSE).
+    """
+    match transaction.charging_state:
+        case ChargingState.EV_CONNECTED:
+            return transaction.offered_since.monotonic_s + READY_WAIT_S
+        case ChargingState.SUSPENDED_EVSE if evse.supply.served_s is not None:
+            return evse.supply.served_s + READY_WAIT_S
+        case _:
+            return None
 
 
 # --- reasons to stop ---

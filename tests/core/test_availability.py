@@ -10,6 +10,7 @@ from agent.core.effects import Done, Effect, HeartbeatSent, Reply, StatusReporte
 from agent.core.events import (
     AvailabilityRequested,
     CableChanged,
+    ExternalLimitSet,
     FaultCleared,
     FaultRaised,
     LinkDown,
@@ -500,6 +501,37 @@ def test_a_pause_by_a_limit_tells_its_origin() -> None:
     bench.charge()
     bench.post(CableChanged(1, 5.0))
     assert bench.told(StatusReported)[-1].status.info == "paused by limit: cable"
+
+
+def test_the_reason_of_a_pause_stands_until_the_pause_is_over() -> None:
+    bench = Bench().ready()
+    bench.charge()
+    bench.effects.clear()
+    bench.post(CableChanged(1, 5.0))
+    bench.pilot(PilotState.B)
+    bench.wait(10.0)
+    bench.post(CableChanged(1, 16.0))  # the pause has a least length,
+    bench.wait(50.0)
+    bench.wait(2.0)  # and the vehicle takes its time
+    bench.pilot(PilotState.C)
+    bench.obey()
+    told = [(item.status.phase, item.status.info) for item in bench.told(StatusReported)]
+    assert told == [
+        (SessionPhase.SUSPENDED_EVSE, "paused by limit: cable"),
+        (SessionPhase.CHARGING, ""),
+    ]
+
+
+def test_another_limit_that_pauses_is_told_by_its_own_name() -> None:
+    bench = Bench().ready()
+    bench.charge()
+    bench.effects.clear()
+    bench.post(CableChanged(1, 5.0))
+    bench.post(ExternalLimitSet(1, "ems", 600.0, evse_id=1, limit_a=2.0))
+    told = [item.status.info for item in bench.told(StatusReported)]
+    assert told[0] == "paused by limit: cable"
+    assert len(told) == 2
+    assert told[1] not in ("", told[0])
 
 
 # --- a status has to last ---

@@ -341,6 +341,32 @@ def test_a_limit_below_six_amperes_is_a_pause_of_the_evse() -> None:
     assert states(bench)[-1] is ChargingState.CHARGING
 
 
+def test_a_vehicle_gets_some_seconds_to_come_back_from_a_pause() -> None:
+    bench = charging()
+    bench.post(found(5.0))
+    bench.pilot(B)  # it lets go, as it must without an offer
+    bench.wait(60.0)
+    bench.post(found(16.0))
+    assert wake_s(bench) == bench.now_s + READY_WAIT_S
+    bench.wait(READY_WAIT_S - 0.2)
+    bench.meter(1000.0)  # takes a tenth of a second
+    assert states(bench)[-1] is ChargingState.SUSPENDED_EVSE
+    bench.wait(0.1)
+    assert states(bench)[-2:] == [ChargingState.SUSPENDED_EVSE, ChargingState.SUSPENDED_EV]
+
+
+def test_a_vehicle_that_comes_back_from_a_pause_was_never_the_one_that_paused() -> None:
+    bench = charging()
+    bench.post(found(5.0))
+    bench.pilot(B)
+    bench.wait(60.0)
+    bench.post(found(16.0))
+    bench.wait(1.0)
+    bench.pilot(C)
+    bench.obey()
+    assert states(bench)[-2:] == [ChargingState.SUSPENDED_EVSE, ChargingState.CHARGING]
+
+
 def test_storage_that_cannot_write_is_a_pause_of_the_evse() -> None:
     bench = charging()
     bench.post(StorageFailed("disk full"))

@@ -149,8 +149,8 @@ async def again_without_unplugging(lab: Lab) -> None:
         (stopped_from_afar, SESSION),
         (unplugged_at_the_vehicle, SESSION),
         (
-            limited_to_nothing,  # E4, D3: it has an offer again before it asks again
-            [*SESSION[:3], "SuspendedEVSE", "SuspendedEV", *SESSION[2:]],
+            limited_to_nothing,
+            [*SESSION[:3], "SuspendedEVSE", *SESSION[2:]],
         ),
         (
             pausing,
