@@ -169,7 +169,8 @@ class _SocketLink:
 
     def __init__(self, connection: ServerConnection, subprotocol: str, url: str) -> None:
         self._connection = connection
-        self.subprotocol, self.url, self.root = subprotocol, url, ""
+        self.subprotocol = self.named = subprotocol
+        self.url, self.root = url, ""
 
     async def send(self, frame: bytes) -> None:
         try:

@@ -105,7 +105,7 @@ def bounded(retries: int | None, interval_s: int | None) -> tuple[int, int]:
 
 def scheme(location: str) -> str:
     """Return the scheme of a URL in capitals, as SupportedFileTransferProtocols lists it."""
-    return location.strip(" ").partition("://")[0].upper() if "://" in location else ""
+    return location.partition("://")[0].upper() if "://" in location else ""
 
 
 # --- work ---

@@ -40,6 +40,11 @@ def spelled(code: RpcErrorCode, subprotocol: str) -> str:
     return code.value
 
 
+def is_known(code: str, subprotocol: str) -> bool:
+    """Tell whether the version has a code that is spelled so."""
+    return any(spelled(item, subprotocol) == code for item in RpcErrorCode)
+
+
 class RpcError(Exception):
     """A call must be answered with an error, and nothing has changed.
 

@@ -19,10 +19,13 @@ MOST_NOTED: Final = 64
 class Quirk(enum.Enum):
     """Names, as `status` shows them."""
 
+    NO_SUBPROTOCOL = "subprotocol_not_named"
+    OTHER_SUBPROTOCOL = "subprotocol_in_other_spelling"
     NUMERIC_ID = "numeric_message_id"
     LONG_ID = "long_message_id"
     NO_PAYLOAD = "payload_missing_or_null"
     SHORT_ERROR = "error_without_code_or_details"
+    UNKNOWN_ERROR = "error_code_unknown"
     SEVERAL_CALLS = "several_calls_at_once"
     EARLY_CALL = "call_before_boot_answer"
     UNSOLICITED_ANSWER = "unsolicited_answer"
@@ -35,6 +38,13 @@ class Quirk(enum.Enum):
     OTHER_CASE = "word_in_other_case"
     LIST_FOR_OBJECT = "list_around_object"
     TIME_FORM = "time_not_rfc3339"
+    UNREADABLE_TIME = "time_unreadable"
+    ODD_INTERVAL = "interval_cannot_be_meant"
+    EMPTY_TEXT = "empty_text_for_absent"
+    OLD_NAME = "member_under_its_old_name"
+    LONG_GROUP = "group_too_long"
+    NO_START = "start_schedule_missing"
+    BLANK_IN_ADDRESS = "blank_in_address"
     NO_ID_TAG_INFO = "id_tag_info_missing"
     JSON_AS_DATA = "data_not_text"
 

@@ -21,7 +21,7 @@ from typing import TypeAlias
 import msgspec
 
 from agent.ocppj import frames
-from agent.ocppj.errors import RpcErrorCode, spelled
+from agent.ocppj.errors import RpcErrorCode, is_known, spelled
 from agent.ocppj.frames import CallFrame, ErrorFrame, Flaw, FrameError, ResultFrame
 from agent.ocppj.quirks import Quirk, noted
 
@@ -224,6 +224,8 @@ class Rpc:
             self._late.pop(frame.message_id, None)
             noted(Quirk.UNSOLICITED_ANSWER)
             return Dropped(Flaw.UNSOLICITED)
+        if not is_known(frame.code, self._subprotocol):
+            noted(Quirk.UNKNOWN_ERROR)
         code = frame.code[: frames.LONGEST_CODE]
         description = frame.description[: frames.LONGEST_DESCRIPTION]
         return ErrorReceived(frame.message_id, action, code, description)

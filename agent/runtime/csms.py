@@ -13,9 +13,10 @@ from typing import Final
 
 from agent.core import connection, variables
 from agent.core.effects import CloseLink, DataTransferSent, Effect, Message, Record, Report
-from agent.core.events import DialFailed, Event, LinkDown, LinkUp
+from agent.core.events import DialFailed, Event, LinkDown, LinkUp, QuirksTolerated
 from agent.core.station import Station
 from agent.ocpp.adapter import Adapter
+from agent.ocppj.quirks import Quirk
 from agent.runtime import credentials
 from agent.runtime.clock import World
 from agent.runtime.conversation import Conversation
@@ -177,6 +178,9 @@ class CsmsLink:
             certificate=credentials.shown(target),
         )
         self._kernel.post(up)
+        if link.named != link.subprotocol:
+            quirk = Quirk.OTHER_SUBPROTOCOL if link.named else Quirk.NO_SUBPROTOCOL
+            self._kernel.post(QuirksTolerated((quirk.value,)))
         try:
             reason = await conversation.run()
         except asyncio.CancelledError:

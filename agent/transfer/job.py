@@ -97,14 +97,11 @@ class TransferError(Exception):
 class Place:
     """A URL, taken apart; credentials are decoded, and kept out of `shown`.
 
-    Blanks that somebody forgot to encode are encoded (1.6 reference 11, quirk 51).
-
     Raises:
         TransferError: it is no URL of a host.
     """
 
     def __init__(self, url: str) -> None:
-        url = url.strip(" ").replace(" ", "%20")
         try:
             parts = urlsplit(url)
             port = parts.port

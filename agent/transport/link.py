@@ -109,6 +109,10 @@ class Link(Protocol):
         """Return what was agreed on, spelled as it was offered."""
 
     @property
+    def named(self) -> str:
+        """Return the choice of subprotocol as the CSMS wrote it, "" when it wrote none."""
+
+    @property
     def url(self) -> str:
         """Return the address that answered, without a query."""
 

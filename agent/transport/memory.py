@@ -59,7 +59,8 @@ class MemoryLink:
     """
 
     def __init__(self, subprotocol: str, url: str, outward: _Way, inward: _Way) -> None:
-        self.subprotocol, self.url, self.root = subprotocol, url, ""
+        self.subprotocol = self.named = subprotocol
+        self.url, self.root = url, ""
         self.ping_interval_s = 0.0
         self._outward, self._inward = outward, inward
 

@@ -314,6 +314,10 @@ def _retry_after_s(headers: Headers) -> float | None:
         return None
 
 
+def _named(headers: Headers) -> str:
+    return ",".join(headers.get_all("Sec-WebSocket-Protocol")).strip()
+
+
 def _agreed(subprotocol: str | None, target: DialTarget) -> str:
     if subprotocol is not None:
         return subprotocol
@@ -342,7 +346,7 @@ class _Protocol(ClientProtocol):
 
     def process_subprotocol(self, headers: Headers) -> Subprotocol | None:
         """Return what the server chose, spelled as offered (1.6 reference 11, quirk 2)."""
-        told = ",".join(headers.get_all("Sec-WebSocket-Protocol")).strip()
+        told = _named(headers)
         if not told:
             return None
         for offered in self.available_subprotocols or ():
@@ -384,6 +388,7 @@ class WebSocketLink:
         ping_timeout_s: float,
     ) -> None:
         self.subprotocol, self.url, self.root = subprotocol, url, ""
+        self.named = _named(connection.response.headers) if connection.response else ""
         self._connection = connection
         self._interval_s, self._timeout_s = ping_interval_s, ping_timeout_s
         self._pinged_s = asyncio.get_running_loop().time()

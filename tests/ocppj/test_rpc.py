@@ -6,6 +6,7 @@ import pytest
 
 from agent.ocppj.errors import RpcErrorCode
 from agent.ocppj.frames import Flaw
+from agent.ocppj.quirks import Quirk, begin
 from agent.ocppj.rpc import (
     OPEN_MOST,
     REMEMBERED_MOST,
@@ -262,6 +263,28 @@ def test_an_error_is_spelled_as_the_version_spells_it(code, in_16, in_201):
         call = rpc.receive('[2,"c1","Reset",{}]')
         frame = json.loads(rpc.error(call, code, "x" * 300))
         assert frame == [4, "c1", spelling, "x" * 255, {}]
+
+
+@pytest.mark.parametrize(
+    ("code", "strange"),
+    [
+        ("GenericError", []),
+        ("FormationViolation", ["ocpp2.0.1"]),
+        ("FormatViolation", ["ocpp1.6"]),
+        ("OccurenceConstraintViolation", ["ocpp2.0.1"]),
+        ("OccurrenceConstraintViolation", ["ocpp1.6"]),
+        ("Sorry", ["ocpp1.6", "ocpp2.0.1"]),
+        ("", ["ocpp1.6", "ocpp2.0.1"]),
+    ],
+)
+def test_a_code_that_the_version_does_not_have_is_noted(code, strange):
+    noted = []
+    for version in ("ocpp1.6", "ocpp2.0.1"):
+        rpc, found = Rpc(version), begin()
+        rpc.call("Heartbeat", b"{}", "m1", now_s=0.0, timeout_s=30.0)
+        assert rpc.receive(json.dumps([4, "m1", code, "", {}])).code == code
+        noted += [version] * found.count(Quirk.UNKNOWN_ERROR)
+    assert noted == strange
 
 
 # --- frames that break the rules (1.6 reference 1.8; 2.0.1 reference 1.3, 1.5) ---------------

@@ -89,6 +89,7 @@ def test_13_a_call_error_of_any_shape_ends_the_call(rest):
         await talk.say([4, beat[1], *rest])
         await talk.lives()
         assert (Quirk.SHORT_ERROR in counts(talk)) is (rest[:1] == [17])
+        assert (Quirk.UNKNOWN_ERROR in counts(talk)) is (rest[:1] != ["GenericError"])
 
     tell(told)
 
@@ -147,13 +148,21 @@ def test_21_a_clock_in_another_form_is_understood(text):
     tell(told)
 
 
-@pytest.mark.parametrize("text", ["1970-01-01T00:00:00Z", "tomorrow", ""])
+ODD_TIMES = {
+    "1970-01-01T00:00:00Z": set(),
+    "tomorrow": {Quirk.UNREADABLE_TIME},
+    "": {Quirk.EMPTY_TEXT},
+}
+
+
+@pytest.mark.parametrize("text", ODD_TIMES)
 def test_21_a_clock_that_cannot_be_is_not_believed(text):
     async def told(talk):
         before = talk.station.timebase
         await talk.answer(await talk.hear_call("Heartbeat", 90_000), {"currentTime": text})
         await talk.lives()
         assert talk.station.timebase.offset_s == before.offset_s
+        assert set(counts(talk)) == ODD_TIMES[text]
 
     tell(told)
 
@@ -171,6 +180,7 @@ def test_22_an_interval_that_cannot_be_meant_is_clamped(interval, kept):
         await talk.answer(await talk.hear_call("StatusNotification"))
         assert await value_of(talk, "HeartbeatInterval") == kept
         assert Quirk.OTHER_CASE in counts(talk)  # 20: status in another case
+        assert (Quirk.ODD_INTERVAL in counts(talk)) is (interval in (1, 300_000, -5))
 
     meet(told)
 
@@ -302,7 +312,7 @@ def test_50_a_list_around_the_profile_is_taken_off():
     async def told(talk):
         request = {"connectorId": 0, "csChargingProfiles": [profile]}
         assert (await talk.call("SetChargingProfile", request))[0] == 3
-        assert counts(talk) == {Quirk.LIST_FOR_OBJECT: 1}
+        assert counts(talk)[Quirk.LIST_FOR_OBJECT] == 1
         request = {"connectorId": 0, "csChargingProfiles": [profile, profile]}
         assert (await talk.call("SetChargingProfile", request))[2] == "TypeConstraintViolation"
 

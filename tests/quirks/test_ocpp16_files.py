@@ -11,8 +11,10 @@ from agent.core import updates
 from agent.core.events import InstallerFound
 from agent.core.orders import Step, scheme
 from agent.core.setpoint import limits
+from agent.ocpp.location import mended
+from agent.ocppj.quirks import Quirk
 from agent.transfer.job import Finished, Place, Reason
-from tests.quirks.test_ocpp16 import tell
+from tests.quirks.test_ocpp16 import counts, tell
 from tests.quirks.test_ocpp16_sessions import charging, quiet
 from tests.support.shell import Talk
 from tests.transfer.servers import CONTENT
@@ -61,6 +63,9 @@ def limit_a(talk: Talk) -> float:
 def test_44_an_absolute_profile_with_an_odd_beginning_limits(fields):
     async def told(talk):
         assert await offered(talk, profile(limit=10.0, **fields)) == "Accepted"
+        noted = counts(talk)
+        assert (Quirk.NO_START in noted) is ("schedule" not in fields)
+        assert (Quirk.TIME_FORM in noted) is ("schedule" in fields)
         await asyncio.sleep(60)
         assert limit_a(talk) == 10.0
 
@@ -148,8 +153,8 @@ def test_49_composite_schedules_may_be_polled_and_one_of_no_time_is_refused(dura
 )
 def test_51_odd_locations_are_found(tmp_path, site, location):
     url = location.format(host=site.url.removeprefix("https://"))
-    assert scheme(url) == "HTTPS"
-    said, content = fetch(tmp_path, url, roots=site.roots)
+    assert scheme(mended(url)) == "HTTPS"
+    said, content = fetch(tmp_path, mended(url), roots=site.roots)
     assert said == Finished(len(CONTENT))
     assert content == CONTENT
 
@@ -176,10 +181,13 @@ def test_51_a_location_whose_signature_has_expired_is_a_failure(tmp_path, site):
 def test_52_a_date_in_the_past_or_without_a_zone_is_now(retrieve):
     async def told(talk):
         talk.post(InstallerFound("slots", "a"))
-        ask = {"location": "https://files.example/image", "retrieveDate": retrieve}
+        ask = {"location": " https://files.example/image", "retrieveDate": retrieve}
         assert (await talk.call("UpdateFirmware", ask))[2] == {}
         work = updates.work(talk.station.firmware)
         assert work is not None
         assert work.step is Step.DOWNLOAD
+        noted = counts(talk)
+        assert noted.pop(Quirk.BLANK_IN_ADDRESS) == 1  # 51
+        assert (Quirk.TIME_FORM in noted) is (not retrieve.endswith("00Z"))
 
     tell(told)

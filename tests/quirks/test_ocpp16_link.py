@@ -15,7 +15,9 @@ from agent.core import variables
 from agent.core.events import DialRefusal
 from agent.core.values import RegistrationStatus
 from agent.main import _dial_target
+from agent.ocppj.quirks import Quirk
 from agent.transport.link import DialError
+from agent.transport.memory import MemoryDialer
 from tests.core import test_credentials as credentials
 from tests.support import vloop
 from tests.support.ca import Authority
@@ -57,6 +59,7 @@ def requested(tmp_path, option, response, *, place='text = "correct horse"'):
 def test_1_a_csms_that_names_no_subprotocol_is_taken_for_one_of_1_6(tmp_path):
     _, link = requested(tmp_path, "strict_subprotocol = false", upgraded())
     assert link.subprotocol == "ocpp1.6"
+    assert link.named == ""
 
 
 @pytest.mark.parametrize("told", ["OCPP1.6", " Ocpp1.6 "])
@@ -64,6 +67,33 @@ def test_2_a_subprotocol_in_another_case_or_with_blanks_is_understood(tmp_path, 
     answer = upgraded(f"Sec-WebSocket-Protocol: {told}")
     _, link = requested(tmp_path, "strict_subprotocol = false", answer)
     assert link.subprotocol == "ocpp1.6"
+    assert link.named == told.strip()
+
+
+@pytest.mark.parametrize(
+    ("named", "noted"),
+    [
+        ("", {Quirk.NO_SUBPROTOCOL.value: 2}),
+        ("OCPP1.6", {Quirk.OTHER_SUBPROTOCOL.value: 2}),
+        ("ocpp1.6", {}),
+    ],
+)
+def test_1_2_a_muddled_subprotocol_is_counted_with_every_link(named, noted):
+    class Muddler(MemoryDialer):
+        async def dial(self, target, **options):
+            link = await super().dial(target, **options)
+            link.named = named
+            return link
+
+    async def life():
+        async with Talk("ocpp1.6", dialer=Muddler) as talk:
+            await talk.online()
+            await talk.link.close(1001, "deploy")
+            talk.link = await talk.dialer.accept()
+            await asyncio.sleep(1)
+            assert talk.station.tolerated == noted
+
+    vloop.run(life())
 
 
 @pytest.mark.parametrize(

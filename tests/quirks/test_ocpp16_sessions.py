@@ -172,6 +172,7 @@ def test_23_an_accepted_token_charges_whatever_its_expiry_says(expiry, is_kept):
         await talk.answer(start, {"transactionId": 7, "idTagInfo": info})
         await talk.answer(await next_call(talk, "StatusNotification"))
         assert running(talk)
+        assert (Quirk.EMPTY_TEXT in counts(talk)) is (not expiry)
         await ended(talk, {"idTagInfo": info})
         talk.evse.unplug(1)
         await quiet(talk)

@@ -217,7 +217,7 @@ def test_a_download_that_nobody_wants_any_more_ends(tmp_path, site):
         ("", Reason.BAD),
         ("https://", Reason.BAD),
         ("https://localhost:99999/", Reason.BAD),
-        ("https://host/a\tb", Reason.BAD),
+        ("https://host/a b", Reason.BAD),
         ("ftp://host/a\r\nDELE b", Reason.BAD),
         ("https://[::1/", Reason.BAD),
     ],

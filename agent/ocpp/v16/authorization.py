@@ -1,5 +1,6 @@
 """Authorize, ClearCache, and what the CSMS says of idTags (1.6 reference 2.1, 4.7)."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -19,12 +20,16 @@ from agent.ocpp.v16.messages import (
 from agent.ocpp.wire_time import from_text
 from agent.ocppj.errors import RpcError
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 LONGEST_ID_TAG = 20
 """Characters of an idTag (1.6 CiString20Type)."""
 
+RULED_GROUP = 20
+"""Characters of a parentIdTag as 1.6 has it."""
+
 LONGEST_GROUP = 255
-"""Characters of a parentIdTag that we keep; 1.6 says 20, and longer ones do no harm."""
+"""Characters of a parentIdTag that we keep; longer ones than 1.6 allows do no harm."""
 
 
 class _Info(Payload, frozen=True, kw_only=True):
@@ -74,6 +79,8 @@ def authorized(message: AuthorizationWanted, payload: msgspec.Raw) -> Authorizat
 def _told(info: _Info) -> TokenInfo:
     group = info.parent_id_tag
     has_group = isinstance(group, str) and 0 < len(group) <= LONGEST_GROUP
+    if group and not (has_group and len(group) <= RULED_GROUP):
+        noted(Quirk.LONG_GROUP)
     return TokenInfo(
         AuthorizationStatus(info.status),
         expires_wall_s=instant(info.expiry_date),
@@ -83,12 +90,12 @@ def _told(info: _Info) -> TokenInfo:
 
 def instant(value: object) -> float | None:
     """Return an instant of the CSMS in UTC seconds, None when it says none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return from_text(value)
-    except ValueError:
-        return None
+    if wire.says(value):
+        with suppress(ValueError):
+            return from_text(value)
+    if value not in (None, ""):
+        noted(Quirk.UNREADABLE_TIME)
+    return None
 
 
 def decode_clear(payload: msgspec.Raw, request_id: int, _: View) -> Incoming:

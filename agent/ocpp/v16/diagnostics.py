@@ -11,6 +11,7 @@ from agent.core.effects import LogAnswer, Outcome, StatusRepeated, Verdict
 from agent.core.events import LogRequested
 from agent.core.orders import LogKind, LogOrder, LogReported, UploadStatus, bounded
 from agent.ocpp.adapter import Call, Incoming, View
+from agent.ocpp.location import mended
 from agent.ocpp.v16 import wire
 from agent.ocpp.v16.messages import (
     DiagnosticsStatusNotificationRequest,
@@ -50,7 +51,7 @@ def decode_diagnostics(payload: msgspec.Raw, request_id: int, _: View) -> Incomi
     order = LogOrder(
         None,
         LogKind.DIAGNOSTICS,
-        request.location,
+        mended(request.location),
         wire.instant("$.startTime", request.start_time),
         wire.instant("$.stopTime", request.stop_time),
         retries,
@@ -72,7 +73,7 @@ def decode_log(payload: msgspec.Raw, request_id: int, _: View) -> Incoming:
     order = LogOrder(
         request.request_id,
         LogKind(request.log_type),
-        request.log.remote_location,
+        mended(request.log.remote_location),
         wire.instant("$.log.oldestTimestamp", request.log.oldest_timestamp),
         wire.instant("$.log.latestTimestamp", request.log.latest_timestamp),
         retries,

@@ -12,6 +12,7 @@ from agent.core.effects import Outcome, StatusRepeated, Verdict
 from agent.core.events import UpdateRequested
 from agent.core.orders import FirmwareReported, FirmwareStatus, UpdateOrder, bounded
 from agent.ocpp.adapter import Call, Incoming, View
+from agent.ocpp.location import mended
 from agent.ocpp.v16 import wire
 from agent.ocpp.v16.messages import (
     FirmwareStatusNotificationRequest,
@@ -52,7 +53,7 @@ def decode_update(payload: msgspec.Raw, request_id: int, _: View) -> Incoming:
     retries, interval_s = bounded(request.retries, request.retry_interval)
     order = UpdateOrder(
         None,
-        request.location,
+        mended(request.location),
         wire.instant("$.retrieveDate", request.retrieve_date),
         retries=retries,
         retry_interval_s=interval_s,
@@ -79,7 +80,7 @@ def decode_signed(payload: msgspec.Raw, request_id: int, _: View) -> Incoming:
     retries, interval_s = bounded(request.retries, request.retry_interval)
     order = UpdateOrder(
         request.request_id,
-        firmware.location,
+        mended(firmware.location),
         wire.instant("$.firmware.retrieveDateTime", firmware.retrieve_date_time),
         wire.instant("$.firmware.installDateTime", firmware.install_date_time),
         firmware.signing_certificate,

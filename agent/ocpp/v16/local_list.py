@@ -23,6 +23,7 @@ from agent.ocpp.v16.messages import (
 )
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 NO_LIST = -1
 """Version to tell while there is no list, or it is switched off."""
@@ -86,6 +87,8 @@ def _item(entry: _Entry) -> ListedToken:
     info = entry.id_tag_info
     if info is None:
         return ListedToken(IdToken(entry.id_tag))
+    if info.expire_date and not info.expiry_date:
+        noted(Quirk.OLD_NAME)
     told = TokenInfo(
         AuthorizationStatus(info.status),
         expires_wall_s=wire.instant("expiryDate", info.expiry_date or info.expire_date),

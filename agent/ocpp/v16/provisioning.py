@@ -10,6 +10,7 @@ import msgspec
 
 from agent.core.effects import Outcome
 from agent.core.events import BootAnswered, HeartbeatAnswered, ResetKind, ResetRequested
+from agent.core.provisioning import HEARTBEAT_BOUNDS_S, LONGEST_RETRY_S
 from agent.core.values import RegistrationStatus
 from agent.ocpp.adapter import Call, Incoming, View
 from agent.ocpp.v16 import wire
@@ -24,6 +25,7 @@ from agent.ocpp.v16.messages import (
 )
 from agent.ocppj.errors import RpcError
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 
 class _Boot(Payload, frozen=True, kw_only=True):
@@ -70,13 +72,19 @@ def booted(payload: msgspec.Raw) -> BootAnswered:
     """
     answer = decode(payload, _Boot, any_case=True)
     status = RegistrationStatus(answer.status)
-    return BootAnswered(status, _interval_s(answer.interval), instant(answer.current_time))
+    interval_s = _interval_s(answer.interval)
+    is_accepted = status is RegistrationStatus.ACCEPTED
+    least_s, most_s = HEARTBEAT_BOUNDS_S if is_accepted else (1, LONGEST_RETRY_S)
+    if interval_s and not least_s <= interval_s <= most_s:
+        noted(Quirk.ODD_INTERVAL)
+    return BootAnswered(status, interval_s, instant(answer.current_time))
 
 
 def _interval_s(value: object) -> int:
     try:
         return decode(msgspec.json.encode({"interval": value}), _Interval).interval
     except RpcError:
+        noted(Quirk.ODD_INTERVAL)
         return 0
 
 

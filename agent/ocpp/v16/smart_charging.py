@@ -44,6 +44,7 @@ from agent.ocpp.v16.messages import (
 from agent.ocpp.wire_time import from_text, to_text
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from agent.ocppj.explain import decode
+from agent.ocppj.quirks import Quirk, noted
 
 _PURPOSES: Mapping[PurposeWord, Purpose] = {
     "ChargePointMaxProfile": Purpose.STATION_MAX,
@@ -96,13 +97,16 @@ def from_wire(profile: ChargingProfile) -> Profile:
         RpcError: PropertyConstraintViolation, naming the member that is no instant.
     """
     schedule = profile.charging_schedule
+    kind = Kind(profile.charging_profile_kind)
+    if kind is not Kind.RELATIVE and not schedule.start_schedule:
+        noted(Quirk.NO_START)
     least = schedule.min_charging_rate
     recurrency = profile.recurrency_kind
     return Profile(
         profile_id=profile.charging_profile_id,
         stack_level=profile.stack_level,
         purpose=_PURPOSES[profile.charging_profile_purpose],
-        kind=Kind(profile.charging_profile_kind),
+        kind=kind,
         schedules=(
             Schedule(
                 unit=Unit(schedule.charging_rate_unit),
@@ -127,7 +131,7 @@ def _instant(name: str, text: str | None) -> int | None:
     Raises:
         RpcError: PropertyConstraintViolation, naming the member.
     """
-    if not text:
+    if not wire.says(text):
         return None
     try:
         return math.floor(_plain(text) or from_text(text))

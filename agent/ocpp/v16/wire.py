@@ -1,5 +1,7 @@
 """What the blocks of this package share: encoding, and the two words of most answers."""
 
+from typing import TypeGuard
+
 import msgspec
 
 from agent.core.effects import Done, Outcome, Verdict
@@ -7,6 +9,7 @@ from agent.ocpp.adapter import Call
 from agent.ocpp.v16.messages import Payload, YesNo
 from agent.ocpp.wire_time import from_text
 from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.quirks import Quirk, noted
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -42,13 +45,20 @@ def yes_or_no(outcome: Outcome) -> YesNo:
     return "Accepted" if done(outcome).verdict in promises else "Rejected"
 
 
+def says(text: object) -> TypeGuard[str]:
+    """Tell whether an optional text says anything; an empty one counts as absent."""
+    if text == "":
+        noted(Quirk.EMPTY_TEXT)
+    return isinstance(text, str) and text != ""
+
+
 def instant(name: str, text: str | None) -> float | None:
     """Return an instant of a request in UTC seconds; an empty text counts as absent.
 
     Raises:
         RpcError: PropertyConstraintViolation, naming the member.
     """
-    if not text:
+    if not says(text):
         return None
     try:
         return from_text(text)

@@ -3,6 +3,7 @@
 from agent.core.effects import LogAnswer, Outcome, Verdict
 from agent.core.events import LogRequested
 from agent.core.orders import LogKind, LogOrder, LogReported, UploadStatus, bounded
+from agent.ocpp.location import mended
 from agent.ocpp.v201 import codec, status
 from agent.ocpp.v201.messages import (
     GetLogRequest,
@@ -22,7 +23,7 @@ def log(wire: GetLogRequest, request_id: int) -> LogRequested:
     order = LogOrder(
         wire.request_id,
         LogKind(wire.log_type),
-        wire.log.remote_location,
+        mended(wire.log.remote_location),
         codec.checked_instant("oldestTimestamp", wire.log.oldest_timestamp),
         codec.checked_instant("latestTimestamp", wire.log.latest_timestamp),
         retries,

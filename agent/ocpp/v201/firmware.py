@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from agent.core.effects import Outcome, Verdict
 from agent.core.events import UpdateRequested
 from agent.core.orders import FirmwareReported, UpdateOrder, bounded
+from agent.ocpp.location import mended
 from agent.ocpp.v201 import codec, status
 from agent.ocpp.v201.messages import (
     FirmwareStatusNotificationRequest,
@@ -31,7 +32,7 @@ def update(wire: UpdateFirmwareRequest, request_id: int) -> UpdateRequested:
     retries, interval_s = bounded(wire.retries, wire.retry_interval)
     order = UpdateOrder(
         wire.request_id,
-        firmware.location,
+        mended(firmware.location),
         codec.checked_instant("retrieveDateTime", firmware.retrieve_date_time),
         codec.checked_instant("installDateTime", firmware.install_date_time),
         firmware.signing_certificate,

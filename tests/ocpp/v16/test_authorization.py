@@ -1,11 +1,14 @@
 """Authorize and ClearCache."""
 
+import json
+
 import pytest
 
 from agent.core.effects import AuthorizationWanted, Done, Verdict
 from agent.core.events import AuthorizationAnswered, CacheClearRequested
 from agent.core.values import AuthorizationStatus, IdToken, TokenInfo
 from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.quirks import Quirk, begin
 from hal.types import TokenType
 from tests.ocpp.v16.facts import ADAPTER, TOKEN, answer, asked, raw, said
 
@@ -63,6 +66,29 @@ def test_an_answer_without_a_verdict_is_unusable(payload, code):
     with pytest.raises(RpcError) as caught:
         verdict(payload)
     assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("members", "expires", "group", "noted"),
+    [
+        ({"expiryDate": ""}, None, None, [Quirk.EMPTY_TEXT]),
+        ({"expiryDate": "soon"}, None, None, [Quirk.UNREADABLE_TIME]),
+        ({"expiryDate": 1_768_471_200}, None, None, [Quirk.UNREADABLE_TIME]),
+        ({"expiryDate": None, "parentIdTag": ""}, None, None, []),
+        ({"parentIdTag": "x" * 20}, None, "x" * 20, []),
+        ({"parentIdTag": "x" * 21}, None, "x" * 21, [Quirk.LONG_GROUP]),
+        ({"parentIdTag": "x" * 256}, None, None, [Quirk.LONG_GROUP]),
+        ({"parentIdTag": 7}, None, None, [Quirk.LONG_GROUP]),
+    ],
+)
+def test_what_is_odd_beside_the_status_does_no_harm_and_is_noted(
+    members, expires, group, noted
+):
+    found = begin()
+    told = TokenInfo(AuthorizationStatus.ACCEPTED, expires, group)
+    payload = json.dumps({"idTagInfo": {"status": "Accepted", **members}})
+    assert verdict(payload) == told
+    assert found == noted
 
 
 def test_the_event_names_the_question():

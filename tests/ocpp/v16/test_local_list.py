@@ -8,6 +8,7 @@ from agent.core.effects import Done, ListVersion, Verdict
 from agent.core.events import ListedToken, LocalListSent, LocalListVersionRequested
 from agent.core.values import AuthorizationStatus, IdToken, TokenInfo
 from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.quirks import Quirk, begin
 from tests.ocpp.v16.facts import ADAPTER, VIEW, answer, asked
 from tests.support.schemas import validate
 
@@ -52,9 +53,11 @@ def test_a_list_without_entries_is_an_empty_one():
 
 @pytest.mark.parametrize("name", ["expiryDate", "expireDate"])
 def test_an_expiry_is_read_in_both_spellings(name):
+    found = begin()
     info = {"status": "Accepted", name: "2026-01-15T10:00:00Z"}
     (item,) = send({"idTag": "A1", "idTagInfo": info}).request.items
     assert item.info.expires_wall_s == 1_768_471_200.0
+    assert found == ([Quirk.OLD_NAME] if name == "expireDate" else [])
 
 
 def test_empty_texts_are_absent():

@@ -6,6 +6,7 @@ from agent.core.effects import BootReported, Done, HeartbeatSent, Verdict
 from agent.core.events import BootAnswered, HeartbeatAnswered, ResetKind, ResetRequested
 from agent.core.values import BootReason, RegistrationStatus, StationInfo
 from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.quirks import Quirk, begin
 from tests.ocpp.v16.facts import ADAPTER, T0, FixedView, answer, asked, raw, said
 
 BOOT = BootReported(BootReason.POWER_UP)
@@ -114,6 +115,28 @@ def test_the_interval_is_passed_on_as_sent(written, interval_s):
         booted(f'{{"status":"Accepted","currentTime":"","interval":{written}}}').interval_s
         == interval_s
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "interval", "is_noted"),
+    [
+        ("Accepted", 10, False),
+        ("Accepted", 9, True),
+        ("Accepted", 86_400, False),
+        ("Accepted", 86_401, True),
+        ("Accepted", 0, False),
+        ("Accepted", '"often"', True),
+        ("Pending", 1, False),
+        ("Pending", 604_800, False),
+        ("Pending", 604_801, True),
+        ("Rejected", -1, True),
+    ],
+)
+def test_an_interval_that_cannot_be_meant_is_noted(status, interval, is_noted):
+    found = begin()
+    now = "2026-01-15T10:00:00Z"
+    booted(f'{{"status":"{status}","currentTime":"{now}","interval":{interval}}}')
+    assert found == [Quirk.ODD_INTERVAL] * is_noted
 
 
 def test_a_registration_is_one_without_clock_and_interval():

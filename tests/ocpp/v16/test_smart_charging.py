@@ -33,6 +33,7 @@ from agent.core.smart_charging.profile import (
 )
 from agent.core.variables import COMPOSITE_START, Settings
 from agent.ocppj.errors import RpcError, RpcErrorCode
+from agent.ocppj.quirks import Quirk, begin
 from tests.ocpp.v16.facts import ADAPTER, TWO, VIEW, FixedView, answer, asked
 
 REQUEST = {
@@ -130,6 +131,22 @@ def test_the_payload_is_fully_typed():
 )
 def test_harmless_differences_are_taken(changes):
     assert asked("SetChargingProfile", request(**changes)).request.evse_id == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "noted"),
+    [
+        ("Absolute", GONE, [Quirk.NO_START]),
+        ("Recurring", "", [Quirk.NO_START, Quirk.EMPTY_TEXT]),
+        ("Relative", GONE, []),
+        ("Absolute", "2026-01-01T00:00:00Z", []),
+    ],
+)
+def test_a_beginning_that_is_missing_is_noted(kind, start, noted):
+    found = begin()
+    changes = {"csChargingProfiles__chargingProfileKind": kind}
+    asked("SetChargingProfile", request(**changes, **{SCHEDULE + "startSchedule": start}))
+    assert found == noted
 
 
 @pytest.mark.parametrize(
