@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "call": "send any request to the control socket and print its result",
     "sim": "plug in, present tokens and break things on a simulated board",
     "hal": "bring up hardware without the agent: check, scan, probe, watch, exercise, simulate",
+    "replay": "lead the core once more through what the flight recorder has kept",
     "csms": "run the bench CSMS: any charge point may connect to it",
     "demo": "show one whole charging session, from boot to bill",
 }

@@ -157,6 +157,7 @@ class _HardwareTable(Table, frozen=True, kw_only=True):
 
 class _StorageTable(Table, frozen=True, kw_only=True):
     directory: PathText = "/var/lib/pilotwire"
+    trace_bytes: Annotated[int, Meta(ge=0, le=1 << 30)] = 4_000_000
 
 
 class _ControlTable(Table, frozen=True, kw_only=True):
@@ -222,6 +223,7 @@ class Config(Table, frozen=True, kw_only=True):
         csms: 1 to 8 connection profiles, first = highest priority.
         settings: factory values as written, by name; accepted by the caller's check.
         storage_directory: where everything lives that must survive a power cut.
+        trace_bytes: how much the flight recorder keeps there; 0: it records nothing.
         control_socket: at most 107 bytes.
         custom_keys: the operator's own settings, by name.
     """
@@ -234,6 +236,7 @@ class Config(Table, frozen=True, kw_only=True):
     settings: dict[str, Setting]
     firmware: Firmware
     storage_directory: Path
+    trace_bytes: int
     control_socket: Path
     external_limits: ExternalLimits = ExternalLimits()
     custom_keys: dict[str, CustomKey] = {}
@@ -362,6 +365,7 @@ def _config(file: _AgentFile, path: Path) -> Config:
         settings=file.settings,
         firmware=file.firmware,
         storage_directory=base / file.storage.directory,
+        trace_bytes=file.storage.trace_bytes,
         control_socket=base / file.control.socket,
         external_limits=file.external_limits,
         custom_keys=file.custom_keys,

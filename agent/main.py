@@ -48,6 +48,7 @@ from agent.runtime import logs
 from agent.runtime.clock import SystemWorld
 from agent.runtime.kernel import Kernel
 from agent.runtime.logbook import Logbook
+from agent.runtime.recorder import Recorder
 from agent.runtime.shell import Shell
 from agent.runtime.systemd import Notifier, watchdog_interval_s
 from agent.security.keystore import Keystore
@@ -333,6 +334,9 @@ class Agent:
             *self._limits(shell),
             *self._upkeep(shell, world),
         ]
+        if self._config.trace_bytes:
+            directory, most_bytes = self._config.storage_directory, self._config.trace_bytes
+            services.append(Recorder(shell.kernel, directory, most_bytes).run())
         if hardware.grid_input is not None:
             services.append(hardware.grid_input.run(_to_grid(shell.kernel)))
         # What has been imported and built stays: later collections need not look through it.

@@ -81,6 +81,8 @@ class Kernel:
         station: after the last turn.
         taken: how many posted events have had their effect.
         observers: called after every turn.
+        lived: the events of the last turn with their worlds, of which alone everything came;
+            None while the disk refuses, and when it is well again.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Kernel:
     ) -> None:
         self.station = station
         self.observers: list[Observer] = []
+        self.lived: Sequence[tuple[Event, Env]] | None = ()
         self._store, self._outlets, self._world = store, outlets, world
         self._dispatch = dispatch
         self.taken = 0
@@ -116,6 +119,11 @@ class Kernel:
     def is_saved(self) -> bool:
         """Whether the disk holds all of the station that has to survive a power cut."""
         return self._retry_at is None and not self._unsaved
+
+    @property
+    def wanted(self) -> Targets:
+        """What the hardware should be doing since the last turn."""
+        return self._wanted
 
     def post(self, event: Event) -> int:
         """Put an event into the inbox; producers bound themselves.
@@ -192,9 +200,12 @@ class Kernel:
             effects += told
         self.station = station
         self._apply(safe)
+        was_saved = self.is_saved
         is_saved = await self._write(effects)
+        lived = tuple(zip(batch, envs, strict=True))
+        self.lived = lived if was_saved and is_saved else None
         if not is_saved:
-            station, effects = _unasked(before, zip(batch, envs, strict=True))
+            station, effects = _unasked(before, lived)
             self._unsaved += [item for item in effects if isinstance(item, _DURABLE)]
             self.station, self._wanted = station, targets(station)
         if is_saved or not station.storage_ok:
