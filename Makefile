@@ -56,9 +56,9 @@ powercut: $(DEV)
 evaluate: $(DEV)
 	$(BIN)/python -m tests.core.smart_charging.test_evaluators --sets $(or $(SETS),20000)
 
-## soak: virtual days of random vehicles, tokens, outages and faults (DAYS=30, SITE_DAYS=1)
+## soak: virtual days of random vehicles, tokens, outages and faults (DAYS=30, SITE_DAYS=30)
 soak: $(DEV)
-	$(BIN)/python -m tests.simulation --days $(or $(DAYS),30) --site-days $(or $(SITE_DAYS),1)
+	$(BIN)/python -m tests.simulation --days $(or $(DAYS),30) --site-days $(or $(SITE_DAYS),30)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache var

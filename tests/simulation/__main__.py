@@ -1,7 +1,7 @@
-"""``python -m tests.simulation --days 30 [--site-days 1] [--seed N]``: lives from one seed.
+"""``python -m tests.simulation --days 30 [--site-days 30] [--seed N]``: lives from one seed.
 
 One station with one or two EVSEs and everything that goes wrong with bills; and a site of eight
-EVSEs whose currents are looked at every second, which costs much more time per day.
+EVSEs whose currents are looked at every second: about a minute per day.
 """
 
 import argparse
@@ -18,7 +18,9 @@ def main() -> int:
     """Live a life; return 0 when every promise was kept."""
     parser = argparse.ArgumentParser(prog="tests.simulation", description=__doc__)
     parser.add_argument("--days", type=int, default=30, help="virtual days (default 30)")
-    parser.add_argument("--site-days", type=float, default=1.0, help="of the site (default 1)")
+    parser.add_argument(
+        "--site-days", type=float, default=30.0, help="of the site (default 30)"
+    )
     parser.add_argument("--seed", type=int, help="of everything random (default: a new one)")
     args = parser.parse_args()
     seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
