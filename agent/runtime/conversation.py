@@ -114,6 +114,7 @@ class Conversation:
         self._settling = 0
         self._is_held = False  # a record waits for more than the station's word
         self._open: dict[int, Incoming] = {}
+        self._has_events = True  # the CSMS knows the security extension, for all we know
         self._silence = Silence(set() if answered is None else answered)
         self._close_reason = ""
 
@@ -285,7 +286,8 @@ class Conversation:
         except RpcError as error:
             self._settled(RecordFailed(record_id, error.description))
             return None
-        if call is None:
+        is_unwanted = isinstance(record, SecurityEvent) and not self._has_events
+        if call is None or is_unwanted:
             self._settled(RecordDelivered(record_id))
             return None
         return Sent(call, self._id_for(record_id, call), record_id=record_id, record=record)
@@ -409,7 +411,8 @@ class Conversation:
     def _refused(self, error: ErrorReceived) -> None:
         sent = self._taken()
         if isinstance(sent.record, SecurityEvent) and error.code in UNKNOWN_TO_CSMS:
-            # It would say so again, and transactions wait behind (1.6 without extension).
+            # It would say so again, and transactions wait behind (1.6 reference 9.1).
+            self._has_events = False
             self._settled(RecordDelivered(sent.record_id))
             return
         self._failed(sent, f"{error.code}: {error.description}")

@@ -295,13 +295,19 @@ def test_a_csms_that_does_not_know_security_events_has_them_all_the_same(version
     async def told(talk):
         delivered, failed = watched(talk, RecordDelivered), watched(talk, RecordFailed)
         talk.post(SecurityEventRaised("First"), SecurityEventRaised("Second"))
-        for _ in range(2):
-            call = await talk.hear_call(SECURITY)
-            await talk.say([4, call[1], code, "", {}])
+        call = await talk.hear_call(SECURITY)
+        await talk.say([4, call[1], code, "", {}])
+        talk.post(SecurityEventRaised("Third"))
         await talk.silent(300)
-        assert len(delivered) == 2
+        assert len(delivered) == 3
         assert not failed
         assert not talk.station.outbox.entries
+        await talk.link.close(1012, "a new version of the CSMS")
+        talk.link = await talk.dialer.accept()
+        talk.post(SecurityEventRaised("Fourth"))
+        call = await talk.hear_call(SECURITY)
+        assert call[3]["type"] == "Fourth"
+        await talk.answer(call)
 
     story(version, told)
 

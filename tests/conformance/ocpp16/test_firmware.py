@@ -94,6 +94,19 @@ def test_tc_044_1_firmware_update_download_and_install() -> None:
     certify(steps)
 
 
+def test_an_update_without_signature_is_not_supported_where_only_signed_ones_are() -> None:
+    """Table 1.9: nothing is fetched, nothing is told."""
+
+    async def steps(case: Case) -> None:
+        await online(case)
+        code = await case.refused("UpdateFirmware", location=LOCATION, retrieveDate=PAST)
+        assert code == "NotSupported"
+        await case.quiet()
+        assert updates.work(case.lab.station.firmware) is None
+
+    certify(steps, settings={"FirmwareCtrlr.UnsignedRequests": "Never"})
+
+
 def test_tc_044_2_firmware_update_download_failed() -> None:
     async def steps(case: Case) -> None:
         await online(case)
@@ -134,7 +147,8 @@ def test_tc_080_secure_firmware_update() -> None:
         await done(case, Step.INSTALL, slot="b")
         await case.expect(signed("InstallRebooting"))
         await done(case, Step.ACTIVATE)
-        await restarts(case, signed("Installed"))
+        updated = call("SecurityEventNotification", type="FirmwareUpdated")
+        await restarts(case, signed("Installed"), updated)
 
     certify(steps)
 
