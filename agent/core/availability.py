@@ -377,7 +377,7 @@ def _pause(evse: Evse, current: SessionPhase, told: ConnectorStatus | None) -> s
     if current is not SessionPhase.SUSPENDED_EVSE:
         return ""
     origin = why_paused(evse)
-    if origin in _ENDING and told is not None and told.phase is current:
+    if origin in _ENDING and told and told.phase is current and told.fault is None:
         return told.info
     return f"paused by limit: {origin}" if origin else ""
 

@@ -63,6 +63,9 @@ _TAKEN_BACK: Final = tuple(item for item in get_args(Request) if item is not Ext
 """Requests that change nothing when the disk cannot hold what they change."""
 
 
+_FAILED: Final = Done(Verdict.FAILED, "InternalError", "storage cannot write")
+
+
 class Outlets(Protocol):
     """Where targets go; takes them without waiting."""
 
@@ -312,9 +315,11 @@ def _unasked(
     for event, env in lived:
         after, effects = step(station, event, env)
         if not _is_kept(station, after, effects):
-            effects = tuple(_failed(item) for item in effects)
             if isinstance(event, _TAKEN_BACK):
-                after, effects = station, tuple(e for e in effects if isinstance(e, Reply))
+                # Also one whose answer would have come later; others still wait for theirs.
+                after, effects = station, (Reply(event.request_id, _FAILED),)
+            else:
+                effects = tuple(_failed(item) for item in effects)
         station = after
         told += effects
     return station, told
@@ -327,7 +332,4 @@ def _is_kept(before: Station, after: Station, effects: Sequence[Effect]) -> bool
 
 
 def _failed(effect: Effect) -> Effect:
-    if not isinstance(effect, Reply):
-        return effect
-    failed = Done(Verdict.FAILED, "InternalError", "storage cannot write")
-    return Reply(effect.request_id, failed)
+    return Reply(effect.request_id, _FAILED) if isinstance(effect, Reply) else effect

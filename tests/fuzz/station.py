@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from agent.core import durable, updates
-from agent.core.events import InstallerFound, LinkHeld
+from agent.core import diagnostics, durable, updates
+from agent.core.events import InstallerFound, LinkHeld, UpdateWorkEnded
+from agent.core.orders import Step
 from agent.security.keystore import Keystore
 from agent.transport.link import LinkClosed
 from hal.sim.vehicle import Vehicle
@@ -58,7 +59,11 @@ ANSWERS: Mapping[str, Any] = {
 
 
 class Victim(Talk):
-    """A station whose calls are all answered, and whom anything may be sent."""
+    """A station whose calls are all answered, and whom anything may be sent.
+
+    Args:
+        boot: how its BootNotification is answered; "": not at all.
+    """
 
     def __init__(self, boot: str = "Accepted", **settings: str) -> None:
         self._keys = directory_in_memory()
@@ -94,6 +99,8 @@ class Victim(Talk):
         schemas.validate(V16, heard[2], json.dumps(heard[3]), response=False)
         answer = ANSWERS.get(heard[2], {})
         if heard[2] == "BootNotification":
+            if not self._boot:
+                return
             answer = {**answer, "status": self._boot}
         await self.answer(heard, answer)
 
@@ -154,6 +161,26 @@ async def suspended(victim: Victim) -> None:
     await victim.settled(2.0)
 
 
+async def paused(victim: Victim) -> None:
+    """Suspended by the station: a limit of 0."""
+    await charging(victim)
+    schedule = {
+        "chargingRateUnit": "A",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 0}],
+    }
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": schedule,
+    }
+    wanted = {"connectorId": 1, "csChargingProfiles": profile}
+    await victim.throw([2, "less", "SetChargingProfile", wanted], "less")
+    await victim.settled(10.0)
+    assert not victim.evse.outlet_closed
+
+
 async def finishing(victim: Victim) -> None:
     await charging(victim)
     victim.evse.present(TAG)
@@ -200,6 +227,42 @@ async def updating(victim: Victim) -> None:
     assert updates.work(victim.station.firmware) is not None
 
 
+async def installing(victim: Victim) -> None:
+    """An image is being written; a transaction had to end first."""
+    await charging(victim)
+    await updating(victim)
+    for _ in (Step.DOWNLOAD, Step.VERIFY):
+        work = updates.work(victim.station.firmware)
+        assert work is not None
+        victim.post(UpdateWorkEnded(work))
+        await victim.settled(1.0)
+    victim.evse.present(TAG)
+    await victim.settled(10.0)
+    work = updates.work(victim.station.firmware)
+    assert work is not None
+    assert work.step is Step.INSTALL
+
+
+async def uploading(victim: Victim) -> None:
+    wanted = {"location": "ftp://files.example/logs", "retries": 5}
+    await victim.throw([2, "log", "GetDiagnostics", wanted], "log")
+    await victim.settled()
+    assert diagnostics.work(victim.station.diagnostics) is not None
+
+
+async def resetting(victim: Victim) -> None:
+    """A soft reset waits for the answer to the end of a transaction, which does not come."""
+    await charging(victim)
+    await victim.throw([2, "off", "Reset", {"type": "Soft"}], "off")
+
+
+async def charging_without_a_disk(victim: Victim) -> None:
+    await charging(victim)
+    await without_a_disk(victim)
+    await victim.settled(90.0)  # until it has something to write, and ends the charge
+    assert not victim.evse.outlet_closed
+
+
 async def without_a_disk(victim: Victim) -> None:
     victim.disk.refusal = "no space left on device"
     await victim.settled(1.0)
@@ -213,12 +276,17 @@ STATES: dict[str, Setup] = {
         authorized,
         charging,
         suspended,
+        paused,
         finishing,
         faulted,
         inoperative,
         reserved,
         returning,
         updating,
+        installing,
+        uploading,
+        resetting,
         without_a_disk,
+        charging_without_a_disk,
     )
 }

@@ -65,7 +65,7 @@ def test_whatever_arrives_is_answered_right_and_a_refusal_changes_nothing(state:
     lived()
 
 
-@pytest.mark.parametrize("boot", ["Pending", "Rejected"])
+@pytest.mark.parametrize("boot", ["", "Pending", "Rejected"])
 def test_before_it_is_accepted_as_well(boot: str) -> None:
     @lives
     @given(st.lists(thrown(), min_size=1, max_size=8))
@@ -74,10 +74,10 @@ def test_before_it_is_accepted_as_well(boot: str) -> None:
             async with Victim(boot) as victim:
                 await victim.settled(0.1)
                 for action, flaw in frames:
-                    if boot == "Pending":
-                        await judged(victim, action, flaw)
-                    else:
+                    if boot == "Rejected":
                         await ignored(victim, action, flaw)
+                    else:
+                        await judged(victim, action, flaw)
                     if victim.is_gone:
                         return
 

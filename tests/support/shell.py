@@ -95,6 +95,7 @@ def station(evses: int = 1, profiles: int = 1, **settings: str) -> Station:
         info=INFO,
         specs=tuple(EvseSpec(index + 1, 1, 32.0, 3) for index in range(evses)),
         profiles=profiles,
+        protocols=("FTP", "HTTPS"),
         factory={**OFFLINE, **settings},
     )
 

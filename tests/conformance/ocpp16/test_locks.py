@@ -113,6 +113,30 @@ def test_tc_018_1_unlock_with_a_transaction() -> None:
     certify(steps)
 
 
+def test_an_unlock_that_a_full_disk_refuses_is_answered_at_once() -> None:
+    """Its answer would have come with the outcome; the transaction it ends cannot be closed."""
+
+    async def steps(case: Case) -> None:
+        await case.online()
+        await case.charging()
+        case.lab.disk.refusal = "no space left on device"
+        begun_s = case.lab.now_s
+        assert await case.refused("UnlockConnector", connectorId=1) == "InternalError"
+        assert case.lab.now_s - begun_s < 1.0
+        assert case.locked()
+        broken = [status("Faulted", number, error="InternalError") for number in (0, 1, 2)]
+        await case.expect(*broken)
+        case.lab.disk.refusal = None
+        free = [status("Available", number) for number in (0, 2)]
+        *_, paused = await case.expect(*free, status("SuspendedEVSE"))
+        assert "storage" not in paused.text
+        await case.expect(status("Charging"))
+        assert await unlock(case) == "Unlocked"
+        await case.stopped("UnlockCommand")
+
+    certify(steps)
+
+
 def test_tc_018_2_unlock_of_a_fixed_cable_with_a_transaction() -> None:
     async def steps(case: Case) -> None:
         await case.online()
