@@ -246,6 +246,83 @@ def test_every_key_that_core_requires_is_there() -> None:
     assert set(required.split()) <= there
 
 
+R, RW, W = Access.READ_ONLY, Access.READ_WRITE, Access.WRITE_ONLY
+USUAL = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage"
+KEYS: dict[str, tuple[Access, Kind, str | None]] = {
+    "AllowOfflineTxForUnknownId": (RW, Kind.BOOLEAN, "false"),
+    "AuthorizationCacheEnabled": (RW, Kind.BOOLEAN, "true"),
+    "AuthorizeRemoteTxRequests": (RW, Kind.BOOLEAN, "false"),
+    "ClockAlignedDataInterval": (RW, Kind.INTEGER, "0"),
+    "ConnectionTimeOut": (RW, Kind.INTEGER, "60"),
+    "ConnectorPhaseRotation": (RW, Kind.MEMBERS, None),
+    "ConnectorPhaseRotationMaxLength": (R, Kind.INTEGER, None),
+    "GetConfigurationMaxKeys": (R, Kind.INTEGER, "100"),
+    "HeartbeatInterval": (RW, Kind.INTEGER, "300"),
+    "LocalAuthorizeOffline": (RW, Kind.BOOLEAN, "true"),
+    "LocalPreAuthorize": (RW, Kind.BOOLEAN, "false"),
+    "MaxEnergyOnInvalidId": (RW, Kind.INTEGER, "0"),
+    "MessageTimeout": (RW, Kind.INTEGER, "30"),
+    "MeterValuesAlignedData": (RW, Kind.MEMBERS, "Energy.Active.Import.Register"),
+    "MeterValuesAlignedDataMaxLength": (R, Kind.INTEGER, "20"),
+    "MeterValuesSampledData": (RW, Kind.MEMBERS, USUAL),
+    "MeterValuesSampledDataMaxLength": (R, Kind.INTEGER, "20"),
+    "MeterValueSampleInterval": (RW, Kind.INTEGER, "60"),
+    "MinimumStatusDuration": (RW, Kind.INTEGER, "0"),
+    "NumberOfConnectors": (R, Kind.INTEGER, None),
+    "ResetRetries": (RW, Kind.INTEGER, "1"),
+    "StopTransactionMaxMeterValues": (R, Kind.INTEGER, "500"),
+    "StopTransactionOnEVSideDisconnect": (RW, Kind.BOOLEAN, "true"),
+    "StopTransactionOnInvalidId": (RW, Kind.BOOLEAN, "true"),
+    "StopTxnAlignedData": (RW, Kind.MEMBERS, ""),
+    "StopTxnAlignedDataMaxLength": (R, Kind.INTEGER, "20"),
+    "StopTxnSampledData": (RW, Kind.MEMBERS, "Energy.Active.Import.Register"),
+    "StopTxnSampledDataMaxLength": (R, Kind.INTEGER, "20"),
+    "SupportedFeatureProfiles": (R, Kind.MEMBERS, None),
+    "TransactionMessageAttempts": (RW, Kind.INTEGER, "3"),
+    "TransactionMessageRetryInterval": (RW, Kind.INTEGER, "60"),
+    "UnlockConnectorOnEVSideDisconnect": (RW, Kind.BOOLEAN, "true"),
+    "WebSocketPingInterval": (RW, Kind.INTEGER, "30"),
+    "LocalAuthListEnabled": (RW, Kind.BOOLEAN, "true"),
+    "LocalAuthListMaxLength": (R, Kind.INTEGER, "1000"),
+    "SendLocalListMaxLength": (R, Kind.INTEGER, "200"),
+    "ReserveConnectorZeroSupported": (R, Kind.BOOLEAN, "true"),
+    "ChargeProfileMaxStackLevel": (R, Kind.INTEGER, "9"),
+    "ChargingScheduleAllowedChargingRateUnit": (R, Kind.MEMBERS, "A,W"),
+    "ChargingScheduleMaxPeriods": (R, Kind.INTEGER, "48"),
+    "MaxChargingProfilesInstalled": (R, Kind.INTEGER, "30"),
+    "SupportedFileTransferProtocols": (R, Kind.MEMBERS, None),
+    "AdditionalRootCertificateCheck": (R, Kind.BOOLEAN, "false"),
+    "AuthorizationKey": (W, Kind.PASSWORD, None),
+    "CertificateSignedMaxChainSize": (R, Kind.INTEGER, "10000"),
+    "CertificateStoreMaxLength": (R, Kind.INTEGER, "20"),
+    "CpoName": (RW, Kind.STRING, ""),
+    "SecurityProfile": (RW, Kind.INTEGER, None),
+}
+"""Chapter 7 of the 1.6 reference: access, type, and the default if hardware has no say."""
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_as_the_reference_has_it(key: str) -> None:
+    found = Settings().find(key)
+    access, kind, default = KEYS[key]
+    assert found is not None
+    assert (found.key, found.access, found.kind) == (key, access, kind)
+    assert default is None or found.default == default
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "BlinkRepeat",
+        "LightIntensity",
+        "ConnectorSwitch3to1PhaseSupported",
+        "SupportedFeatureProfilesMaxLength",
+    ],
+)
+def test_a_key_of_what_the_station_does_not_provide_is_absent(key: str) -> None:
+    assert Settings().find(key) is None
+
+
 def test_the_operators_own_settings_are_found_and_listed() -> None:
     own = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows")
     here = Settings(custom=(own,))
