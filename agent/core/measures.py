@@ -1,5 +1,7 @@
 """Which measurands a station offers: what its meters measure, and what it knows itself.
 
+A meter that signs has its public key among the settings, as soon as it has shown it.
+
 A list of measurands with one that nobody measures is refused as a whole (1.6 reference 5.3).
 """
 
@@ -7,7 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from agent.core.values import EvseSpec, Measurand
-from agent.core.variables import PHASED
+from agent.core.variables import PHASED, Access, Kind, Variable
+
+COMPONENT: Final = "FiscalMetering"
+
+LONGEST_KEY: Final = 500
+"""Characters that a value of 1.6 has room for; no key is shown in part."""
 
 _BY_POINT: Final[Mapping[str, tuple[Measurand, ...]]] = {
     "current_l1": (Measurand.CURRENT_IMPORT,),
@@ -38,6 +45,39 @@ def offered(specs: Sequence[EvseSpec]) -> tuple[str, ...]:
         f"{one.value}.L{phase + 1}" for one in PHASED if one in found for phase in range(most)
     )
     return (*sorted(one.value for one in found), *phased)
+
+
+def with_key(
+    known: tuple[Variable, ...], specs: Sequence[EvseSpec], evse_id: int, public_key: str
+) -> tuple[Variable, ...]:
+    """Return settings of a station with the key of an EVSE's meter, one for each connector.
+
+    They are the same object when the key is known. Connectors are counted through the station,
+    as 1.6 numbers them.
+    """
+    own = next(spec for spec in specs if spec.evse_id == evse_id)
+    before = sum(spec.connectors for spec in specs if spec.evse_id < evse_id)
+    found = (_key(before + one, public_key) for one in range(1, own.connectors + 1))
+    others = {item.key for item in known if item.component != COMPONENT}
+    mine = {item.name: item for item in found if item.key not in others}
+    if len(public_key) > LONGEST_KEY or all(item in known for item in mine.values()):
+        return known
+    return (*(item for item in known if item.name not in mine), *mine.values())
+
+
+def _key(number: int, public_key: str) -> Variable:
+    return Variable(
+        COMPONENT,
+        "PublicKey",
+        Kind.STRING,
+        public_key,
+        f"What the meter of connector {number} signs is checked with this public key.",
+        instance=str(number),
+        key=f"MeterPublicKey{number}",
+        access=Access.READ_ONLY,
+        maximum=LONGEST_KEY,
+        is_derived=True,
+    )
 
 
 def _of(spec: EvseSpec) -> Iterable[Measurand]:

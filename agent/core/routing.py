@@ -24,6 +24,7 @@ from agent.core import (
     inputs,
     local_list,
     locks,
+    measures,
     metering,
     outbox,
     provisioning,
@@ -81,6 +82,7 @@ from agent.core.values import (
     Stamp,
 )
 from agent.core.variables import Settings
+from hal.types import MeterReading, SignedReading
 
 State = TypeVar("State")
 
@@ -434,7 +436,24 @@ def _heard(station: Station, event: Event, env: Env) -> Station:
     if evses is None:
         return station
     station = replace(station, evses=evses)
-    return _fixed(station) if isinstance(event, EvseDetected) else station
+    match event:
+        case EvseDetected():
+            return _fixed(station)
+        case MeterRead(evse_id=evse_id, reading=MeterReading(signed=SignedReading() as signed)):
+            return _shown(station, evse_id, signed.public_key)
+        case _:
+            return station
+
+
+def _shown(station: Station, evse_id: int, public_key: str) -> Station:
+    """Show the key of a meter that signs among the settings."""
+    known = station.settings.custom
+    custom = (
+        measures.with_key(known, station.specs, evse_id, public_key) if public_key else known
+    )
+    if custom is known:
+        return station
+    return replace(station, settings=replace(station.settings, custom=custom))
 
 
 def _fixed(station: Station) -> Station:

@@ -1103,7 +1103,8 @@ class Settings(Value, frozen=True):
             counts for the others.
         fixed: what this hardware leaves no choice in, canonical name to value; whatever was
             changed counts again when it does.
-        custom: the operator's own settings, beside the table.
+        custom: settings of this station alone, beside the table: the operator's own, and the
+            public keys of its meters.
     """
 
     factory: Mapping[str, str] = {}

@@ -242,3 +242,22 @@ def proofs(lab: Lab, version: str) -> list[int]:
     ends = [one for one in events if one["eventType"] == "Ended"]
     groups = [group for one in ends for group in one.get("meterValue", [])]
     return [sum("signedMeterValue" in v for v in one["sampledValue"]) for one in groups]
+
+
+def test_the_public_key_of_a_meter_that_signs_can_be_read(version: str) -> None:
+    name = "MeterPublicKey1" if version == "ocpp1.6" else "FiscalMetering.PublicKey[1]"
+
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        await asyncio.sleep(5)
+        signed = lab.evse().reading().signed
+        assert signed is not None
+        assert await lab.csms.get_setting(IDENTITY, name) == signed.public_key
+        assert await lab.csms.set_setting(IDENTITY, name, "00") == "Rejected"
+        if version == "ocpp1.6":
+            told = await lab.csms.request(IDENTITY, "GetConfiguration", {})
+            assert isinstance(told, dict)
+            assert name in {item["key"] for item in told["configurationKey"]}
+
+    run(Lab(version, signs=True), story)
