@@ -204,6 +204,7 @@ class Talk:
         socket: Path | None = None,
         simulator: Simulator | None = None,
         keystore: Keystore | None = None,
+        security_profile: int = 0,
         **settings: str,
     ) -> None:
         self.version, self.disk, self.socket = version, Disk(), socket
@@ -218,7 +219,9 @@ class Talk:
             evses=(EvseHardware(1, 1, 32.0, 3, self.evse, self.evse, (self.evse,)),),
             dialer=self.dialer,
             profiles=[
-                DialTarget(f"memory://csms{index}", "CP001", (version,))
+                DialTarget(
+                    f"memory://csms{index}", "CP001", (version,), security_profile, b"secret"
+                )
                 for index in range(profiles)
             ],
             adapters=adapters,

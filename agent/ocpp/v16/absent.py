@@ -1,6 +1,6 @@
-"""Answers to requests for what this station does not have (1.6 reference 1.9)."""
+"""Answers to requests that nobody serves (1.6 reference 1.8 number 6 and 7)."""
 
-from agent.ocpp.v16.messages import STATION_REQUESTS, UNSUPPORTED
+from agent.ocpp.v16.messages import STATION_REQUESTS
 from agent.ocppj.errors import RpcError, RpcErrorCode
 
 LONGEST_ACTION = 50
@@ -10,9 +10,10 @@ LONGEST_ACTION = 50
 def refusal(action: str) -> RpcError:
     """Return why a request that no block of this package decodes is refused.
 
-    NotImplemented for an action that is not of 1.6, NotSupported for one that is.
+    NotImplemented for an action that is not of 1.6, NotSupported for one that only stations
+    send.
     """
-    if action in UNSUPPORTED or action in STATION_REQUESTS:
+    if action in STATION_REQUESTS:
         return RpcError(RpcErrorCode.NOT_SUPPORTED, f"{action} is not supported")
     code = RpcErrorCode.NOT_IMPLEMENTED
     return RpcError(code, f"unknown action {action[:LONGEST_ACTION]}")

@@ -914,6 +914,3 @@ RESPONSES: Mapping[str, type[Payload]] = {
     "UnlockConnector": UnlockConnectorResponse,
     "UpdateFirmware": UpdateFirmwareResponse,
 }
-
-UNSUPPORTED: frozenset[str] = frozenset()
-"""Actions of 1.6 and its security extension that have no Struct here."""

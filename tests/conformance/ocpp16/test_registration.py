@@ -1,18 +1,23 @@
 """Table 1.10 of the 1.6 reference, cell by cell: what is said before the CSMS accepts."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.core import variables
 from agent.core.events import SecurityEventRaised
+from agent.security.keystore import Keystore
 from hal.sim.evse import SimulatedEvse
 from hal.sim.vehicle import Vehicle
 from hal.types import IdToken
-from tests.support.core import TAG
+from tests.support.ca import Authority
+from tests.support.core import TAG, WALL_S
+from tests.support.power import directory_in_memory
 from tests.support.shell import Talk
 from tests.support.vloop import run
 
@@ -124,6 +129,38 @@ def test_nothing_can_be_started_or_stopped_remotely(state: str) -> None:
         assert not talk.evse.outlet_closed
 
     told(state, steps)
+
+
+def test_keys_and_roots_can_be_provisioned_before_acceptance() -> None:
+    """A new key is used on a new link, where the station introduces itself again."""
+
+    async def lived(keys: Path) -> None:
+        keystore = Keystore(keys)
+        async with Talk("ocpp1.6", security_profile=1, keystore=keystore) as talk:
+            await talk.boot("Pending", INTERVAL_S)
+            shown: list[bytes | None] = []
+            talk.dialer.choose = lambda target: (shown.append(target.password), "ocpp1.6")[1]
+            root = {
+                "certificateType": "CentralSystemRootCertificate",
+                "certificate": Authority("root", now_s=WALL_S).pem,
+            }
+            assert await ask(talk, "InstallCertificate", root) == {"status": "Accepted"}
+            kind = {"certificateType": root["certificateType"]}
+            listed = await ask(talk, "GetInstalledCertificateIds", kind)
+            assert len(listed["certificateHashData"]) == 1
+            key = {"key": "AuthorizationKey", "value": "30313233343536373839414243444546"}
+            assert await ask(talk, "ChangeConfiguration", key) == {"status": "Accepted"}
+            talk.link = await talk.dialer.accept()
+            assert shown == [b"0123456789ABCDEF"]
+            await talk.boot("Pending", INTERVAL_S)
+            await talk.silent(INTERVAL_S - 1)
+            await talk.boot()
+
+    keys = directory_in_memory()
+    try:
+        run(lived(keys))
+    finally:
+        shutil.rmtree(keys)
 
 
 def test_rejected_means_that_nothing_is_answered() -> None:
