@@ -109,6 +109,8 @@ class Slots(Installer):
         try:
             _unpack(payload, target, header.manifest.size)
             payload.check()
+            if not any(target.iterdir()):
+                raise UnreadableImageError("the archive: there is nothing in it")
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise

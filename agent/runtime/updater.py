@@ -8,6 +8,7 @@ after the serial of its order, so that a stale one is never taken for another.
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -109,10 +110,12 @@ class Updater:
             self._kernel.observers.remove(self._observed)
 
     def _observed(
-        self, _before: Station, _batch: Sequence[Event], after: Station, _told: Sequence[Effect]
+        self, before: Station, _batch: Sequence[Event], after: Station, _told: Sequence[Effect]
     ) -> None:
         if self._kernel.is_saved:  # what the disk may forget is not begun
             self._follower.want(updates.work(after.firmware))
+        if before.firmware.update is not None and after.firmware.update is None:
+            self._tidied(None)
 
     async def _done(self, work: UpdateWork) -> Event:
         logger.info("update %d: %s", work.serial, work.step.value)
@@ -122,8 +125,6 @@ class Updater:
             ended = _ended(work, await self._told(self._task(_DEEDS[work.step], work)))
         if ended.failure is not None:
             logger.warning("update %d: %s: %s", work.serial, work.step.value, ended.info)
-        if ended.failure in _REFUSALS.values() or work.step in {Step.CONFIRM, Step.ROLL_BACK}:
-            self._tidied(None)
         return ended
 
     # --- downloading ---
@@ -158,7 +159,8 @@ class Updater:
         """Delete the images of other orders."""
         for path in self._setup.directory.glob("image-*"):
             if keep is None or path.name.removesuffix(".tag") != keep.name:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # what stays goes with the next one
+                    path.unlink()
 
     # --- everything else ---
 

@@ -120,7 +120,7 @@ def site(tmp_path):
         yield served
 
 
-def updater(life, station, site, tmp_path):
+def updater(life, station, site, tmp_path, **more):
     setup = Setup(
         "slots",
         tmp_path / "state/firmware",
@@ -129,7 +129,7 @@ def updater(life, station, site, tmp_path):
         hardware="r2",
         slots=str(station.slots),
         roots=(station.root,),
-        web_roots=(site.root,),
+        **{"web_roots": (site.root,), **more},
     )
     return Updater(setup, life.kernel, lambda: NOW_S)
 
