@@ -109,8 +109,6 @@ class Slots(Installer):
         try:
             _unpack(payload, target, header.manifest.size)
             payload.check()
-            if not any(target.iterdir()):
-                raise UnreadableImageError("the archive: there is nothing in it")
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
@@ -204,7 +202,7 @@ def _unpack(payload: Payload, target: Path, size: int) -> None:
     """Unpack an archive; nothing of it lands outside, and it does not grow without bounds.
 
     Raises:
-        UnreadableImageError: it is no archive, or one that misbehaves.
+        UnreadableImageError: it is no archive, an empty one, or one that misbehaves.
     """
     left, members = size * MOST_GROWTH + (1 << 20), 0
     stream = cast("IO[bytes]", payload)  # all that tarfile wants of a stream is `read`
@@ -219,6 +217,8 @@ def _unpack(payload: Payload, target: Path, size: int) -> None:
         raise UnreadableImageError(f"the archive: {error}") from None
     except OSError as error:
         raise InstallerError(f"cannot unpack: {error}") from None
+    if not members:
+        raise UnreadableImageError("the archive: there is nothing in it")
 
 
 class Command(Installer):
