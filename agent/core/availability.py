@@ -287,8 +287,8 @@ _PHASES: Final = {
 }
 
 
-_ENDING: Final = ("", PAUSE, RAMP)
-"""What holds a vehicle back when the limit that paused it is gone."""
+_ENDING: Final = (PAUSE, RAMP)
+"""What holds an offer back when the limit that forbade it is gone."""
 
 
 def phase(evse: Evse) -> SessionPhase:
@@ -377,7 +377,8 @@ def _pause(evse: Evse, current: SessionPhase, told: ConnectorStatus | None) -> s
     if current is not SessionPhase.SUSPENDED_EVSE:
         return ""
     origin = why_paused(evse)
-    if origin in _ENDING and told and told.phase is current and told.fault is None:
+    is_ending = origin in _ENDING or (not origin and evse.supply.offer_ma > 0)
+    if is_ending and told and told.phase is current and told.fault is None:
         return told.info
     return f"paused by limit: {origin}" if origin else ""
 

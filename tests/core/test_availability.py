@@ -23,11 +23,12 @@ from agent.core.events import (
     StatusAcknowledged,
     StorageFailed,
     StorageRecovered,
+    TokenRejected,
     TriggerKind,
     TriggerRequested,
 )
 from agent.core.states import Active, Ending, Finished, Idle, Resuming
-from agent.core.values import ConnectorStatus, SessionPhase
+from agent.core.values import AuthorizationStatus, ConnectorStatus, SessionPhase, TokenInfo
 from hal.types import Fault, PilotState
 from tests.support.core import OTHER, Bench
 
@@ -519,6 +520,24 @@ def test_the_reason_of_a_pause_stands_until_the_pause_is_over() -> None:
     assert told == [
         (SessionPhase.SUSPENDED_EVSE, "paused by limit: cable"),
         (SessionPhase.CHARGING, ""),
+    ]
+
+
+def test_a_limit_that_is_gone_is_not_the_reason_why_a_refused_token_gets_nothing() -> None:
+    bench = Bench(TxCtrlr__StopTxOnInvalidId="false").ready()
+    bench.charge()
+    bench.effects.clear()
+    bench.post(CableChanged(1, 5.0))
+    transaction = bench.station.evses[1].transaction
+    assert transaction is not None
+    invalid = TokenInfo(AuthorizationStatus.INVALID)
+    bench.post(TokenRejected(1, transaction.transaction_id, invalid))
+    bench.post(CableChanged(1, 16.0))
+    bench.wait(120.0)
+    told = [(item.status.phase, item.status.info) for item in bench.told(StatusReported)]
+    assert told == [
+        (SessionPhase.SUSPENDED_EVSE, "paused by limit: cable"),
+        (SessionPhase.SUSPENDED_EVSE, ""),
     ]
 
 
