@@ -9,6 +9,8 @@ import ssl
 from contextlib import asynccontextmanager
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.bench.csms import Csms
 from agent.bench.listener import listen, server_tls
@@ -37,10 +39,13 @@ class Operator:
         self.ca.issue("csms", names=["localhost"]).write(place, "csms")
         self.ca.write(place, "root")
 
-    async def open(self, security_profile=1, protocols=("ocpp1.6",), security=""):
+    async def open(self, security_profile=1, protocols=("ocpp1.6",), security="", suite=None):
         tls = server_tls(self.place / "csms.pem", self.place / "csms.key")
         tls.load_verify_locations(self.place / "root.pem")
         tls.verify_mode = ssl.CERT_OPTIONAL
+        if suite is not None:
+            tls.maximum_version = ssl.TLSVersion.TLSv1_2
+            tls.set_ciphers(suite)
         self.plain = await listen(self.csms)
         self.secure = await listen(self.csms, tls=tls)
         self.write(security_profile, protocols, security)
@@ -289,6 +294,59 @@ def test_a_profile_that_brings_no_link_is_taken_back(place):
         await operator.until(lambda: "InvalidCentralSystemCertificate" in operator.told())
 
     told(place, story)
+
+
+def test_tc_085_basic_authentication_after_a_reset(place):
+    async def story(operator):
+        # The CSMS lets nobody in without the header of identity and password.
+        assert await operator.ask("Reset", type="Hard") == "Accepted"
+        await operator.booted(2)
+        assert await operator.get("SecurityProfile") == "1"
+
+    told(place, story)
+
+
+@pytest.mark.parametrize(
+    "suite", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]
+)
+def test_tc_086_tls_1_2_with_each_suite_and_the_password_within(place, suite):
+    async def story(operator):
+        assert await operator.ask("Reset", type="Hard") == "Accepted"
+        await operator.booted(2)
+        assert await operator.get("SecurityProfile") == "2"
+
+    roots = '[security]\ncsms_roots = ["root.pem"]\n'
+    told(place, story, security_profile=2, security=roots, suite=suite)
+
+
+def test_tc_087_the_certificate_of_the_station(place):
+    async def story(operator):
+        serial = operator.sent("BootNotification")[-1]["chargePointSerialNumber"]
+        assert serial == SERIAL
+        assert await operator.set("CpoName", "Example CPO") == "Accepted"
+        requests = []
+
+        def kept(pem):
+            requests.append(pem)
+            return operator.ca.sign(pem, ends=90)
+
+        assert await signed(operator, kept) == "Accepted"
+        [pem] = requests
+        assert pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+        csr = x509.load_pem_x509_csr(pem.encode())
+        assert csr.is_signature_valid
+        assert isinstance(csr.public_key(), ec.EllipticCurvePublicKey)
+        assert csr.public_key().key_size >= 224
+        subject = {item.rfc4514_attribute_name: item.value for item in csr.subject}
+        assert (subject["CN"], subject["O"]) == (serial, "Example CPO")
+        async with operator.reconnecting():
+            operator.behaviour.password = None
+            operator.behaviour.client_name = serial  # the common name of whom it lets in
+            assert await operator.set("SecurityProfile", "3") == "Accepted"
+        assert await operator.get("SecurityProfile") == "3"
+
+    roots = '[security]\ncsms_roots = ["root.pem"]\n'
+    told(place, story, security_profile=2, security=roots)
 
 
 @pytest.mark.parametrize("protocols", [("ocpp1.6",), ("ocpp2.0.1",)])
