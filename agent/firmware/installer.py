@@ -91,6 +91,10 @@ class Slots(Installer):
 
     def status(self) -> Status:
         slot = self._current()
+        trial = self._line("trial")
+        if trial is None or trial.split()[:1] != [slot]:
+            # The power was cut within a switch there or back: nothing that runs is on trial.
+            self._end_trial()
         manifest = self._directory / "slots" / slot / "manifest.json"
         version = None
         if manifest.exists():
@@ -118,8 +122,9 @@ class Slots(Installer):
 
     def activate(self) -> None:
         present = self._current()
-        if self._line("trial") is not None:
-            return  # a power cut came between
+        trial = self._line("trial")
+        if trial is not None and trial.split()[:1] == [present]:
+            return  # a power cut came after it
         new = self._other(present)
         if not (self._directory / "slots" / new / "manifest.json").exists():
             raise InstallerError(f"slot {new} holds no whole image")
@@ -128,8 +133,7 @@ class Slots(Installer):
         self._point_to(new)
 
     def confirm(self) -> None:
-        self._forget("trial")
-        self._forget("tries")
+        self._end_trial()
 
     def roll_back(self) -> None:
         trial = self._line("trial")
@@ -138,8 +142,12 @@ class Slots(Installer):
         new, old = trial.split()
         self._point_to(old)
         self._write("failed", new)
-        self._forget("trial")
-        self._forget("tries")
+        self._end_trial()
+
+    def _end_trial(self) -> None:
+        for name in ("trial", "tries"):
+            if self._line(name) is not None:
+                self._forget(name)
 
     def _current(self) -> str:
         try:
