@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agent.bench.script import Delay, Refusal, Silence, Verdict
-from tests.support.lab import OTHER_TAG, TAG, VERSIONS, Lab, check_bills, run
+from tests.support.lab import IDENTITY, OTHER_TAG, TAG, VERSIONS, Lab, check_bills, run
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
 
@@ -32,6 +32,33 @@ def test_a_known_token_starts_without_asking_when_the_settings_say_so(version: s
     check_bills(lab)
     assert len(lab.bills) == 2
     assert len(lab.wire.calls("Authorize")) == 1
+
+
+def test_a_token_is_the_same_in_any_case_and_told_as_it_was_read(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        await a_session(lab)  # the cache knows it in capitals
+        await lab.csms.send_list(IDENTITY, 1, {OTHER_TAG.lower(): Verdict()}, full=True)
+        for token in (TAG, OTHER_TAG):
+            lab.plug()
+            await asyncio.sleep(1)
+            lab.tap(token.swapcase())
+            await lab.until(lambda: lab.connector() == "Charging")
+            await asyncio.sleep(20)
+            lab.tap(token)  # ends what the other spelling began
+            await lab.until(lambda: lab.connector() == "Finishing")
+            lab.unplug()
+            await lab.until(lambda: lab.connector() == "Available")
+        await lab.csms.reserve(IDENTITY, 11, TAG.lower(), evse_id=1)
+        await a_session(lab)
+        await lab.delivered()
+
+    lab = run(Lab(version, settings={"LocalPreAuthorize": True}), story)
+    check_bills(lab)
+    assert len(lab.wire.calls("Authorize")) == 1
+    spelled = [TAG, TAG.swapcase(), OTHER_TAG.swapcase(), TAG]
+    assert [bill.id_token for bill in lab.bills] == spelled
 
 
 def test_a_known_token_charges_offline_and_an_unknown_one_does_not(version: str) -> None:
