@@ -170,6 +170,10 @@ def test_what_a_sample_holds_is_what_the_settings_name(version: str) -> None:
 
 
 ROWS = Variable("CustomKeys", "Rows", Kind.INTEGER, "3", "Rows.", key="Rows", maximum=9)
+LONG = "ü" * 500
+MOTTO = Variable(
+    "CustomKeys", "Motto", Kind.STRING, "", "What it says.", key="Motto", maximum=500
+)
 PIN = Variable(
     "CustomKeys", "Pin", Kind.STRING, "", "Secret.", key="Pin", access=Access.WRITE_ONLY
 )
@@ -186,14 +190,16 @@ def test_the_operators_own_setting_is_one_like_any_other(version: str) -> None:
         assert await csms.set_setting(IDENTITY, prefix + "Rows", "7") == "Accepted"
         assert await csms.set_setting(IDENTITY, prefix + "Rows", "10") == "Rejected"
         assert await csms.set_setting(IDENTITY, prefix + "Pin", "0000") == "Accepted"
+        assert await csms.set_setting(IDENTITY, prefix + "Motto", LONG) == "Accepted"
         await lab.cut()
         await lab.start()
         await lab.online()
         assert await csms.get_setting(IDENTITY, prefix + "Rows") == "7"
+        assert await csms.get_setting(IDENTITY, prefix + "Motto") == LONG
         with pytest.raises(SettingError):
             await csms.get_setting(IDENTITY, "CustomKeys.Columns")
 
-    run(Lab(version, custom=(ROWS, PIN)), story)
+    run(Lab(version, custom=(ROWS, PIN, MOTTO)), story)
 
 
 def test_the_wiring_of_each_connector_is_known_to_the_board(version: str) -> None:
