@@ -13,7 +13,7 @@ from agent.security.keystore import Keystore
 
 logger = logging.getLogger(__name__)
 
-INSTALLERS = frozenset({"slots", "command"})
+INSTALLERS = frozenset({"slots", "rauc", "command"})
 """Those that there are; the configuration knows more names."""
 
 

@@ -5,6 +5,7 @@ image is opened once and verified again right before it is installed, from the s
 """
 
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ LONGEST_PEM = 1 << 20
 
 def main() -> int:
     """Do the task on the standard input; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="<6>firmware: %(message)s")
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     if task.deed in {Deed.CHECK, Deed.VERIFY}:
         os.nice(10)
@@ -43,7 +45,23 @@ def result(task: Task) -> Result:
 
 def installer(task: Task) -> Installer:
     """Return the installer that the configuration names."""
-    return Slots(Path(task.slots)) if task.installer == "slots" else Command(task.command)
+    match task.installer:
+        case "slots":
+            return Slots(Path(task.slots))
+        case "rauc":
+            return _rauc()
+        case _:
+            return Command(task.command)
+
+
+def _rauc() -> Installer:
+    try:
+        from agent.firmware.rauc import Rauc  # noqa: PLC0415  only where it is chosen
+    except ModuleNotFoundError as error:
+        if error.name != "jeepney":
+            raise
+        raise InstallerError("needs jeepney: install pilotwire[rauc]") from None
+    return Rauc()
 
 
 def _done(task: Task) -> Result:

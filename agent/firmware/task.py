@@ -22,7 +22,7 @@ class Task(Value, frozen=True):
     """One step of an update.
 
     Attributes:
-        installer: "slots" or "command".
+        installer: "slots", "rauc" or "command".
         slots: directory of plain slots.
         command: the manufacturer's program.
         image: path of the image; for VERIFY and INSTALL.

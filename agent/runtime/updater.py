@@ -57,7 +57,7 @@ class Setup(Value, frozen=True):
     """What the configuration says of updates.
 
     Attributes:
-        installer: "slots" or "command".
+        installer: "slots", "rauc" or "command".
         directory: where images are kept; private to the agent.
         roots, crls: PEM files of the manufacturer.
         web_roots: PEM files that servers are trusted by, beside the system's.

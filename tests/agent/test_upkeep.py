@@ -43,10 +43,9 @@ def test_without_an_installer_there_are_no_updates(config):
     assert upkeep.updater(config, None, None) is None
 
 
-@pytest.mark.parametrize("name", ["rauc", "swupdate"])
-def test_an_installer_that_is_not_served_is_said_so(config, caplog, name):
-    assert upkeep.updater(with_installer(config, name), None, None) is None
-    assert name in caplog.text
+def test_an_installer_that_is_not_served_is_said_so(config, caplog):
+    assert upkeep.updater(with_installer(config, "swupdate"), None, None) is None
+    assert "swupdate" in caplog.text
 
 
 def kernel_of(tmp_path, station):
