@@ -1,6 +1,15 @@
 """All benchmarks, in the order of the table."""
 
-from tests.benchmarks import day, messages, processes, profiles, registers, setpoint, storage
+from tests.benchmarks import (
+    day,
+    firmware,
+    messages,
+    processes,
+    profiles,
+    registers,
+    setpoint,
+    storage,
+)
 from tests.benchmarks.measure import Benchmark
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -14,4 +23,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     registers.REGISTERS,
     profiles.COMPOSITE,
     setpoint.SETPOINT,
+    firmware.FIRMWARE,
 )

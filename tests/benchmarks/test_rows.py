@@ -22,6 +22,9 @@ BOUNDS = {
     "composite.again": 0.02,
     "composite.growth": 4.8,
     "setpoint.modbus-tcp": 5.0,
+    "firmware.verify": 0.9,
+    "firmware.memory": 1.0,
+    "firmware.growth": 1.05,
 }
 
 
