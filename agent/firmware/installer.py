@@ -27,6 +27,7 @@ from typing import IO, Final, Protocol, cast
 from agent.firmware.errors import UnreadableImageError
 from agent.firmware.image import Payload
 from agent.firmware.manifest import Header, encoded
+from agent.firmware.members import harmless
 from hal.types import Value
 
 SLOTS: Final = ("a", "b")
@@ -206,6 +207,11 @@ def _sync(directory: Path) -> None:
         os.close(handle)
 
 
+def _as_checked(member: tarfile.TarInfo, _target: str) -> tarfile.TarInfo:
+    """Let Python unpack what was checked before."""
+    return member
+
+
 def _unpack(payload: Payload, target: Path, size: int) -> None:
     """Unpack an archive; nothing of it lands outside, and it does not grow without bounds.
 
@@ -213,14 +219,16 @@ def _unpack(payload: Payload, target: Path, size: int) -> None:
         UnreadableImageError: it is no archive, an empty one, or one that misbehaves.
     """
     left, members = size * MOST_GROWTH + (1 << 20), 0
+    checked = getattr(tarfile, "data_filter", harmless)
     stream = cast("IO[bytes]", payload)  # all that tarfile wants of a stream is `read`
     try:
         with tarfile.open(fileobj=stream, mode="r|*") as archive:
+            archive.extraction_filter = _as_checked
             for member in archive:
                 left, members = left - member.size, members + 1
                 if left < 0 or members > MOST_MEMBERS:
                     raise UnreadableImageError("the archive unpacks to more than it may")
-                archive.extract(member, target, filter="data")
+                archive.extract(checked(member, str(target)), target)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise UnreadableImageError(f"the archive: {error}") from None
     except OSError as error:
