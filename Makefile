@@ -8,7 +8,7 @@ JSON   ?=
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: run test check format lint types architecture cover bench fuzz evaluate soak powercut clean
+.PHONY: run test check format lint types architecture cover bench fuzz evaluate soak powercut updaters clean
 
 ## run: install, and show one charging session on the simulated board (ONCE=1, OCPP=1.6|2.0.1)
 run: $(STAMP)
@@ -51,6 +51,10 @@ fuzz: $(DEV)
 ## powercut: kill the real process in real sessions (ROUNDS=50), cut every scenario (CUTS=400)
 powercut: $(DEV)
 	$(BIN)/python -m tests.powercut --rounds $(or $(ROUNDS),50) --cuts $(or $(CUTS),400)
+
+## updaters: RAUC itself and failing starts, in a booted systemd container (needs root; else says so)
+updaters: $(DEV)
+	$(BIN)/python -m tests.updaters
 
 ## evaluate: random sets of profiles against a second, slow evaluator (SETS=20000)
 evaluate: $(DEV)

@@ -1,0 +1,1 @@
+"""Updaters of the field, for real: in a booted systemd container (`make updaters`)."""
