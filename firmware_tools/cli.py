@@ -20,11 +20,11 @@ from firmware_tools import signing
 from firmware_tools.keys import (
     ALGORITHMS,
     KeyFileError,
-    PrivateKey,
     is_encrypted,
     make_pair,
     read_key,
 )
+from firmware_tools.signers import MODULE, TOKEN, Signer, by_command, by_key, by_token
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,11 +94,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _passphrase(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--passphrase-file", type=Path, help="its first line; else asked for")
+    parser.add_argument(
+        "--passphrase-file", type=Path, help="its first line (or PIN); else asked for"
+    )
 
 
 def _signer(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--key", type=Path, required=True)
+    by = parser.add_mutually_exclusive_group(required=True)
+    by.add_argument("--key", type=Path, help="PEM file of the private key")
+    by.add_argument(
+        "--pkcs11",
+        metavar="LABEL",
+        help=f"of a key in the token that {MODULE} and {TOKEN} name",
+    )
+    by.add_argument("--command", help="shell command: SHA-256 digest in, signature out")
     parser.add_argument("--certificate", type=Path, required=True, metavar="PEM")
     _passphrase(parser)
 
@@ -119,8 +128,12 @@ def _given(options: argparse.Namespace, *, asks: bool) -> bytes | None:
     return getpass.getpass("passphrase: ").encode() if asks else None
 
 
-def _key(options: argparse.Namespace) -> PrivateKey:
-    return read_key(options.key, _given(options, asks=is_encrypted(options.key)))
+def _key(options: argparse.Namespace) -> Signer:
+    if options.command is not None:
+        return by_command(options.command)
+    if options.pkcs11 is not None:
+        return by_token(options.pkcs11, (_given(options, asks=True) or b"").decode())
+    return by_key(read_key(options.key, _given(options, asks=is_encrypted(options.key))))
 
 
 def _keygen(options: argparse.Namespace) -> None:

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from agent.firmware import manifest as manifests
 from agent.firmware import verify
@@ -21,22 +18,14 @@ from agent.firmware.verify import Installed, Keyring
 from agent.ocpp.v16 import messages as v16
 from agent.ocpp.v201 import datatypes
 from agent.ocpp.v201 import messages as v201
-from firmware_tools.keys import KeyFileError, PrivateKey
+from firmware_tools.keys import KeyFileError
+from firmware_tools.signers import Signer
 
 CHUNK: Final = 1 << 20
 MOST_BYTES: Final = 1 << 40
 
 
-def sign(key: PrivateKey, sha256: bytes) -> bytes:
-    """Return the signature over data of this digest: ECDSA or RSA-PSS, by the key's kind."""
-    prehashed = Prehashed(hashes.SHA256())
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(sha256, ec.ECDSA(prehashed))
-    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
-    return key.sign(sha256, scheme, prehashed)
-
-
-def signed_image(image: Path, key: PrivateKey, certificate: bytes) -> str:
+def signed_image(image: Path, signer: Signer, certificate: bytes) -> str:
     """Return the detached signature of an image, base64.
 
     Raises:
@@ -45,13 +34,13 @@ def signed_image(image: Path, key: PrivateKey, certificate: bytes) -> str:
     """
     with Image(image) as opened:
         digest = opened.sha256()
-    signature = sign(key, digest)
+    signature = signer(digest)
     _check_pair(signature, digest, certificate)
     return base64.b64encode(signature).decode()
 
 
 def bundled(
-    payload: Path, target: Path, manifest: Manifest, key: PrivateKey, certificate: bytes
+    payload: Path, target: Path, manifest: Manifest, signer: Signer, certificate: bytes
 ) -> None:
     """Write a bundle; size and digest of the manifest are those of the payload.
 
@@ -63,7 +52,7 @@ def bundled(
     signed = manifests.encoded(manifest)
     manifests.decoded(signed)
     digest = hashlib.sha256(signed).digest()
-    signature = sign(key, digest)
+    signature = signer(digest)
     _check_pair(signature, digest, certificate)
     with payload.open("rb") as source, target.open("xb") as file:
         file.write(manifests.packed(manifest, signature, certificate))
