@@ -9,11 +9,11 @@ What a newcomer must know:
 * **Bytes count** (flash wears out). A turn is one commit. Forgotten records ride on the next
   commit that has something else to say; until then they are only remembered here, and a
   power cut makes them be delivered twice, which is allowed.
-* **A file that cannot be used is kept.** One that is damaged, or that a newer release wrote,
+* **A file that cannot be used is kept.** One that is damaged, or whose tables are not ours,
   is renamed to `….corrupt-N` together with its `-wal` and `-shm`, and a fresh one begun.
 * **Migrations are files**, `migrations/NNNN_name.sql`; `user_version` tells how far a file
-  is. After a roll-back of the firmware the older release begins afresh, so a migration
-  should be rare.
+  is. After a roll-back of the firmware the older release goes on with its newer file, as
+  long as migrations only add: tables, and columns that may be left out (ADR 0054).
 """
 
 import asyncio
@@ -292,8 +292,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
     """Bring a database to the newest schema, one transaction per step."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     steps = _migrations()
-    if version > len(steps):
-        raise _UnusableFileError(f"schema {version}, this release knows {len(steps)}")
+    if version > len(steps):  # of a newer release, which was rolled back
+        if not _suits(connection, steps):
+            raise _UnusableFileError(f"schema {version}, this release knows {len(steps)}")
+        logger.warning("schema %d, this release knows %d and goes on", version, len(steps))
+        return
     for number, script in enumerate(steps[version:], version + 1):
         try:
             connection.executescript(
@@ -302,6 +305,28 @@ def _migrate(connection: sqlite3.Connection) -> None:
         except sqlite3.Error:
             _roll_back(connection)
             raise
+
+
+def _suits(connection: sqlite3.Connection, steps: list[str]) -> bool:
+    """Tell whether a newer file has all that these steps make, and demands nothing else."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    with contextlib.closing(sqlite3.connect(":memory:")) as own:
+        for script in steps:
+            own.executescript(script)
+        for (table,) in own.execute(tables).fetchall():
+            known, found = _columns(own, table), _columns(connection, table)
+            demanded = {name for name, is_demanded in found.items() if is_demanded}
+            if not known.keys() <= found.keys() or not demanded <= known.keys():
+                return False
+    return True
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> dict[str, bool]:
+    """Return the columns of a table, and whether a row has to name them."""
+    rows = connection.execute(
+        'SELECT name, "notnull" AND dflt_value IS NULL FROM pragma_table_info(?)', (table,)
+    )
+    return {name: bool(is_demanded) for name, is_demanded in rows}
 
 
 def _migrations() -> list[str]:

@@ -39,7 +39,8 @@ def index(connection: sqlite3.Connection) -> tuple[Entry, ...]:
 def append(connection: sqlite3.Connection, reports: Iterable[Report]) -> None:
     """Keep records; one that is kept already is replaced, so that a commit may be repeated."""
     connection.executemany(
-        "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO record (record_id, kind, transaction_id, boot, monotonic_s,"
+        " wall_s, is_sample, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (_columns(report) for report in reports),
     )
 

@@ -27,5 +27,6 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
             connection.execute("DELETE FROM station WHERE slice = ? AND key = ?", (name, key))
         else:
             connection.execute(
-                "INSERT OR REPLACE INTO station VALUES (?, ?, ?)", (name, key, value)
+                "INSERT OR REPLACE INTO station (slice, key, value) VALUES (?, ?, ?)",
+                (name, key, value),
             )

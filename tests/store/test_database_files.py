@@ -22,7 +22,9 @@ def unusable_files():
 
     def newer(path):
         with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE record RENAME COLUMN body TO content")
             connection.execute("PRAGMA user_version = 4711")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def foreign(path):
         path.unlink()
