@@ -57,7 +57,7 @@ def kernel(tmp_path):
     return kernel_of(tmp_path, Bench().station)
 
 
-@pytest.mark.parametrize("name", ["slots", "command"])
+@pytest.mark.parametrize("name", ["slots", "rauc", "command"])
 def test_an_installer_that_is_served_makes_an_updater(config, kernel, name):
     found = upkeep.updater(with_installer(config, name), kernel, lambda: None)
     assert isinstance(found, Updater)
