@@ -11,13 +11,19 @@ from typing import Self
 
 
 class StablePty:
-    """One adapter; the device's end is `device`, non-blocking, while it is in."""
+    """One adapter.
+
+    Attributes:
+        path: the stable name.
+        device: the device's end, non-blocking; -1 while the adapter is out.
+        host: the end that `path` leads to.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.path = str(path)
         self.device = -1
-        self._host = -1
+        self.host = -1
 
     def __enter__(self) -> Self:
         self.put()
@@ -34,14 +40,14 @@ class StablePty:
 
     def put(self) -> None:
         """Put the adapter in."""
-        self.device, self._host = os.openpty()
-        tty.setraw(self._host)
+        self.device, self.host = os.openpty()
+        tty.setraw(self.host)
         os.set_blocking(self.device, False)
-        self._path.symlink_to(os.ttyname(self._host))
+        self._path.symlink_to(os.ttyname(self.host))
 
     def pull(self) -> None:
         """Pull it out: the name is gone, and whoever has it open is hung up on."""
         self._path.unlink()
         os.close(self.device)
-        os.close(self._host)
-        self.device = self._host = -1
+        os.close(self.host)
+        self.device = self.host = -1

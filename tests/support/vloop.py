@@ -27,6 +27,8 @@ class _JumpingSelector(selectors.SelectSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
+        if self.loop.patience_s and (ready := super().select(self.loop.patience_s)):
+            return ready
         if timeout is None:
             raise RuntimeError("deadlock: every task waits and no timer is set")
         self.loop.now += timeout
@@ -37,11 +39,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Runs ``asyncio.sleep(86_400)`` in microseconds, in the right order.
 
     `io_in_flight` is a counter that a test raises while it waits for a real peer (another
-    process, a socket): virtual time stands still meanwhile.
+    process, a socket): virtual time stands still meanwhile. `patience_s` is real time that the
+    loop waits for I/O before each jump: pseudo terminals hand bytes on a moment later.
     """
 
     def __init__(self) -> None:
         self.now, self.threads_in_flight, self.io_in_flight = 0.0, 0, 0
+        self.patience_s = 0.0
         selector = _JumpingSelector()
         selector.loop = self
         super().__init__(selector)

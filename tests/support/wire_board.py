@@ -5,7 +5,7 @@ same framing; every unit on it hears every frame and answers those that are its 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from msgspec import structs
 from agent.core.values import EvseSpec
 from hal.board import Hardware, build
 from hal.board_file import Board, ModbusEvseSettings, load_board
-from hal.port_settings import ModbusTcpSettings
+from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
 from hal.sim.modbus_device import ModbusDeviceServer
@@ -49,22 +49,36 @@ class _Bus:
             writer.write(data)
 
 
+Wire = Callable[[int, str], Awaitable[PortSettings]]
+"""Lays a line of its own to a TCP port whose frames are "rtu" or "tcp"."""
+
+
 @asynccontextmanager
-async def on_the_wire(lab: Lab, path: Path, directory: Path) -> AsyncIterator[Hardware]:
-    """Serve every device of a board, and let the lab's station be wired to them."""
+async def on_the_wire(
+    lab: Lab, path: Path, directory: Path, laid: Wire | None = None
+) -> AsyncIterator[Hardware]:
+    """Serve every device of a board, and let the lab's station be wired to them.
+
+    Args:
+        laid: puts something between the station and a line of the board.
+    """
     board = load_board(path)
     async with AsyncExitStack() as stack:
         lines: dict[str, list[int]] = {name: [] for name in board.ports}
         lab.devices = await _devices(lab, board, stack)
         for place, server in lab.devices.items():
             lines[place[0]].append(server.port)
-        ports = {}
+        ports: dict[str, PortSettings] = {}
         for name, numbers in lines.items():
             bus = await asyncio.start_server(_Bus(numbers).serve, "127.0.0.1", 0)
             stack.callback(bus.close)
             number = bus.sockets[0].getsockname()[1]
             framing = _framing(board, name)
-            ports[name] = ModbusTcpSettings("127.0.0.1", number, framing=framing)
+            ports[name] = (
+                ModbusTcpSettings("127.0.0.1", number, framing=framing)
+                if laid is None
+                else await laid(number, framing)
+            )
         hardware = build(structs.replace(board, ports=ports), state_directory=directory)
         lab.specs = tuple(
             EvseSpec(evse.id, evse.connectors, evse.max_a, evse.phases) for evse in board.evses
