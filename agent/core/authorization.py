@@ -109,10 +109,9 @@ class Authorization(Value, frozen=True):
 
 def deadline_s(state: Authorization) -> float | None:
     """Return when the wait for the earliest answer ends."""
-    return min(
-        (item.asked_at.monotonic_s + ANSWER_WAIT_S for item in state.pending.values()),
-        default=None,
-    )
+    if not state.pending:
+        return None
+    return min(item.asked_at.monotonic_s + ANSWER_WAIT_S for item in state.pending.values())
 
 
 def checking(state: Authorization) -> dict[int, str]:

@@ -120,9 +120,11 @@ def operative_evses(state: Availability, evses: Mapping[int, Evse]) -> frozenset
 
 def deadline_s(state: Availability, settings: Settings) -> float | None:
     """Return when the first change has lasted long enough, monotonic seconds."""
+    if not state.settling:
+        return None
     lasts_s = settings.integer(variables.MINIMUM_STATUS)
     instants = (item.since.monotonic_s + lasts_s for item in state.settling.values())
-    return min(instants, default=None)
+    return min(instants)
 
 
 def step(state: Availability, event: Event, context: Context) -> Turn[Availability]:

@@ -116,9 +116,9 @@ class Outside(Value, frozen=True):
 def deadline_s(state: Outside, settings: Settings) -> float | None:
     """Return when a bound comes into force or ends by itself, None for never."""
     instants = [item.until_s for item in state.given.values() if item.until_s is not None]
-    is_limited = settings.integer(variables.OFFLINE_LIMIT) < NO_LIMIT_A
-    if state.offline_s is not None and is_limited and not state.is_offline:
-        instants.append(state.offline_s + settings.integer(variables.OFFLINE_THRESHOLD))
+    since_s = None if state.is_offline else state.offline_s
+    if since_s is not None and settings.integer(variables.OFFLINE_LIMIT) < NO_LIMIT_A:
+        instants.append(since_s + settings.integer(variables.OFFLINE_THRESHOLD))
     return min(instants, default=None)
 
 
@@ -271,15 +271,20 @@ def _named(key: str) -> tuple[str, int]:
 
 def limited(state: Outside) -> frozenset[int]:
     """Return where somebody at the site limits, EVSEs by id; 0 is the whole station."""
+    if not state.given:
+        return _WHOLE if state.grid else _NOWHERE
     places = frozenset(given.evse_id for given in state.given.values())
-    return places | {0} if state.grid else places
+    return places | _WHOLE if state.grid else places
+
+
+_NOWHERE: Final = frozenset[int]()
+_WHOLE: Final = frozenset({0})
 
 
 def in_force(state: Outside, site: Site, settings: Settings, evse_ids: Iterable[int]) -> Bounds:
     """Return the bounds of this instant."""
     own: dict[int, tuple[Bound, ...]] = {}
-    limit_a = settings.integer(variables.OFFLINE_LIMIT)
-    if state.is_offline and limit_a < NO_LIMIT_A:
+    if state.is_offline and (limit_a := settings.integer(variables.OFFLINE_LIMIT)) < NO_LIMIT_A:
         own = dict.fromkeys(evse_ids, (Bound(OFFLINE, limit_a=limit_a),))
     for given in state.given.values():
         if given.evse_id:

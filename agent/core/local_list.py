@@ -52,7 +52,7 @@ class LocalList(Value, frozen=True):
 
 def listed(state: LocalList, settings: Settings) -> Mapping[str, TokenInfo]:
     """Return the entries in force; none while the list is switched off."""
-    return state.entries if settings.flag(variables.LIST_ENABLED) else {}
+    return state.entries if state.entries and settings.flag(variables.LIST_ENABLED) else {}
 
 
 def step(state: LocalList, event: Event, context: Context) -> Turn[LocalList]:

@@ -53,7 +53,8 @@ class Reservations(Value, frozen=True):
 
 def in_force(state: Reservations, settings: Settings) -> tuple[Reservation, ...]:
     """Return the reservations that count; none while they rest."""
-    return tuple(state.items.values()) if settings.flag(variables.RESERVATIONS) else ()
+    counts = state.items and settings.flag(variables.RESERVATIONS)
+    return tuple(state.items.values()) if counts else ()
 
 
 def held(

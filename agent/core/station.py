@@ -167,7 +167,7 @@ def targets(station: Station, past: tuple[Station, Targets] | None = None) -> Ta
             doing the same.
     """
     storage_ok = station.storage_ok
-    known = _unchanged(station, *past) if past else {}
+    known = _unchanged(station, *past) if past and len(station.evses) > 1 else {}
     operative = availability.operative_evses(station.availability, station.evses)
     evses = {}
     for evse_id, evse in station.evses.items():
@@ -178,7 +178,7 @@ def targets(station: Station, past: tuple[Station, Targets] | None = None) -> Ta
         target = evse_target(evse, storage_ok=storage_ok, is_releasing=releases)
         is_operative = evse_id in operative
         shown = lamps.light(evse, storage_ok=storage_ok, is_operative=is_operative)
-        evses[evse_id] = replace(target, light=shown)
+        evses[evse_id] = target if target.light is shown else replace(target, light=shown)
     return Targets(evses, connection.dial(station.connection))
 
 
@@ -219,4 +219,4 @@ def deadline(station: Station) -> float | None:
         availability.deadline_s(station.availability, station.settings),
     ]
     instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
-    return min((instant for instant in instants if instant is not None), default=None)
+    return min([instant for instant in instants if instant is not None], default=None)

@@ -177,7 +177,10 @@ def governed(
         else _watched(evse, bounds, rules, now_s, storage_ok=storage_ok)
         for evse_id, evse in evses.items()
     }
-    if not all(_stands(evse, known.get(evse_id)) for evse_id, evse in after.items()):
+    stands = bool(known) and all(
+        _stands(evse, known.get(evse_id)) for evse_id, evse in after.items()
+    )
+    if not stands:
         room = _room(bounds.station, rules)
         division = _divided(division, after, room, rules, now_s)
         _move(after, room, division, now_s)
@@ -195,19 +198,21 @@ def governed(
         wake_s=min(_instants(left, division, rules, now_s), default=None),
         seen=Seen(left, bounds, rules, storage_ok),
     )
-    return Outcome(left, division, tuple(_raised(evses, left, now_s)))
+    raised = () if stands else tuple(_raised(evses, left, now_s))
+    return Outcome(left, division, raised)
 
 
 def _stands(evse: Evse, before: Evse | None) -> bool:
     """Tell whether nothing about an EVSE has changed that the others have to do with."""
     if evse is before:
         return True
+    if before is None or evse.supply != before.supply or evse.session is not before.session:
+        return False
+    now, then = evse.inputs, before.inputs
     return (
-        before is not None
-        and evse.supply == before.supply
-        and evse.session is before.session
-        and evse.inputs.capabilities is before.inputs.capabilities
-        and own_limits(evse) == own_limits(before)
+        now.capabilities is then.capabilities
+        and now.cable_a == then.cable_a
+        and now.heat_c == then.heat_c
     )
 
 

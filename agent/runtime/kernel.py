@@ -191,10 +191,10 @@ class Kernel:
     async def _turn(self, batch: Sequence[Event]) -> None:
         pulses, self._pulses = self._pulses, []
         before, station, safe = self.station, self.station, self._applied
-        effects, envs = list[Effect](), list[Env]()
+        effects, lived = list[Effect](), list[tuple[Event, Env]]()
         for event in batch:
             self._env = self._world.env()
-            envs.append(self._env)
+            lived.append((event, self._env))
             earlier = station
             station, told = step(station, event, self._env)
             self._wanted = targets(station, (earlier, self._wanted))
@@ -205,7 +205,6 @@ class Kernel:
         self._apply(safe)
         was_saved = self.is_saved
         is_saved = await self._write(effects)
-        lived = tuple(zip(batch, envs, strict=True))
         self.lived = lived if was_saved and is_saved else None
         if not is_saved:
             station, effects = _unasked(before, lived)
