@@ -10,11 +10,8 @@ After every event the offers are led to what all limits allow now:
     pausing     below 6 A there is no offer; the transaction stays open, and the offer comes
                 back not sooner than the shortest pause (hardware reference 1.3)
 
-What a vehicle does not take is given to others. It is observed in windows: what it took in
-the last one, and a margin, is its demand, until it comes near to its offer again. In the same
-way its phases are learned: a conductor that it has not loaded for a window does not count for
-it, until it does. Without a fresh reading all of this is forgotten, and the vehicle counts as
-drawing its whole offer on all its phases (hardware reference 1.5, rule 3).
+What a vehicle does not take is given to others; how it is watched is in
+agent.core.watching.
 
 A vehicle that draws more than it was offered, beyond the tolerance and for longer than it may
 take to follow, trips: that is a fault, until it is unplugged (hardware reference 1.3). So is a
@@ -28,7 +25,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from agent.core import phase_switching
+from agent.core import phase_switching, watching
 from agent.core.events import Event, FaultCleared, FaultRaised, OffersChanged
 from agent.core.setpoint import may_offer, offerable_ma, own_limits
 from agent.core.smart_charging.allocation import (
@@ -39,40 +36,15 @@ from agent.core.smart_charging.allocation import (
     shares,
     turn_ends_s,
 )
-from agent.core.states import READING_FRESH_S, Active, Evse, Habit, Supply
+from agent.core.states import READING_FRESH_S, Active, Evse, Supply
 from agent.core.values import Bound, Bounds, Limit, Terms, Value
 from hal.types import Fault
 
 RAISE_EVERY_S: Final = 5.0
 """A vehicle needs this long to follow a changed duty cycle (hardware reference 1.1)."""
 
-SETTLED_S: Final = 6.0
-"""After this time a lowered vehicle draws no more than its offer: 5 s to follow, and a second
-for the way of command and reading (hardware reference 1.1: judged after 6 s at the least)."""
-
-SILENT_S: Final = 18.0
-"""A controller that is out of reach opens its contactor when its offer runs out, 12 s after
-the last renewal (hal.api, clause 5); its vehicle then has the usual time."""
-
-WINDOW_S: Final = 30.0
-"""Length of a window of observation: long enough for a vehicle that wakes up, or ramps slowly
-(hardware reference 1.1: 30 s before one that stays in state B counts as asleep)."""
-
 MARGIN_MA: Final = 1_000
 """What a vehicle is offered above what it takes, so that it shows when it wants more."""
-
-NEAR_MA: Final = 500
-"""Nearer than this to its offer, a vehicle takes all of it. A conductor with less than this
-carries no load (hardware reference 1.3, phase switching: below 0.5 A)."""
-
-OVER_S: Final = 7.0
-OVER_PART: Final = 0.1
-OVER_MA: Final = 1_000
-"""More than 10 % and at least 1 A above the offer, for 7 s, is too much (reference 1.3)."""
-
-UNKNOWN: Final = Habit()
-"""Nothing is known of the vehicle: it may draw its whole offer on all its phases."""
-
 
 IDLE: Final = Supply()
 """Of an EVSE where nothing can flow; recognized by identity."""
@@ -226,18 +198,18 @@ def _move(evses: dict[int, Evse], room: Room, division: Division, now_s: float) 
         return
     left = room
     for evse in evses.values():
-        left = left.less(_worst_ma(evse), _conductors(evse))
+        left = left.less(watching.worst_ma(evse), watching.conductors(evse))
     for evse in sorted(evses.values(), key=_raised_first):
         evse_id = evse.spec.evse_id
         target_ma = division.shares_ma.get(evse_id, 0)
-        fits_ma = left.fits_ma(_conductors(evse))
-        reach_ma = None if fits_ma is None else _worst_ma(evse) + fits_ma
+        fits_ma = left.fits_ma(watching.conductors(evse))
+        reach_ma = None if fits_ma is None else watching.worst_ma(evse) + fits_ma
         supply = _moved(evse.supply, target_ma, reach_ma, now_s)
         share_ma = None if supply.asks_s is None else target_ma
         if (supply, share_ma) != (evse.supply, evse.supply.share_ma):
             evses[evse_id] = replace(evse, supply=replace(supply, share_ma=share_ma))
-            more_ma = _worst_ma(evses[evse_id]) - _worst_ma(evse)
-            left = left.less(more_ma, _conductors(evse))
+            more_ma = watching.worst_ma(evses[evse_id]) - watching.worst_ma(evse)
+            left = left.less(more_ma, watching.conductors(evse))
 
 
 def _raised_first(evse: Evse) -> tuple[bool, float]:
@@ -253,9 +225,9 @@ def _watched(
     evse: Evse, bounds: Bounds, rules: Rules, now_s: float, *, storage_ok: bool
 ) -> Evse:
     """Return the EVSE with what its meter has shown, and the bounds of this instant."""
-    supply, drawn = evse.supply, drawn_ma(evse, now_s)
+    supply, drawn = evse.supply, watching.drawn_ma(evse, now_s)
     is_idle = supply is IDLE and not isinstance(evse.session, Active)
-    is_still = not evse.inputs.is_closed and (drawn is None or max(drawn) <= OVER_MA)
+    is_still = not evse.inputs.is_closed and (drawn is None or max(drawn) <= watching.OVER_MA)
     if is_idle and is_still and evse.spec.evse_id not in bounds.evses:
         return evse  # most EVSEs at most times
     asks = may_offer(evse, storage_ok=storage_ok)
@@ -268,7 +240,7 @@ def _watched(
         is_switching = phase_switching.is_switching(lines, now_s)
         supply = replace(supply, lines=lines, is_switching=is_switching)
         evse = replace(evse, supply=supply)
-    over_s = _over_s(evse, drawn, now_s)
+    over_s = watching.over_s(evse, drawn, now_s)
     is_above = drawn is not None and max(drawn) > supply.offer_ma
     was_above = bool(supply.held_ma) and (supply.was_above or is_above)
     read_at = evse.inputs.reading_at
@@ -276,127 +248,24 @@ def _watched(
         over_s is not None
         and read_at is not None
         and (
-            read_at.monotonic_s >= over_s + OVER_S  # one reading alone judges nobody
+            read_at.monotonic_s >= over_s + watching.OVER_S  # one reading alone judges nobody
         )
     )
     watched = replace(
         supply,
         asks_s=(now_s if supply.asks_s is None else supply.asks_s) if asks else None,
         was_above=was_above,
-        held_ma=_held_ma(evse, drawn, now_s, was_above=was_above),
-        habit=_habit(supply, drawn, now_s),
+        held_ma=watching.held_ma(evse, drawn, now_s, was_above=was_above),
+        habit=watching.habit(supply, drawn, now_s),
         over_s=over_s,
         is_tripped=evse.inputs.is_plugged
         and (supply.is_tripped or (is_over and supply.offer_ma > 0)),
         is_disputed=evse.inputs.is_plugged
         and (supply.is_disputed or (is_over and not supply.offer_ma)),
-        excess_ma=_excess_ma(supply, drawn),
+        excess_ma=watching.excess_ma(supply, drawn),
         limits=tuple(_limit(bound, evse, rules) for bound in given),
     )
     return evse if watched == evse.supply else replace(evse, supply=watched)
-
-
-def drawn_ma(evse: Evse, now_s: float) -> tuple[int, ...] | None:
-    """Return what its meter shows, mA per phase, None when that is too old."""
-    inputs = evse.inputs
-    if inputs.reading is None or inputs.reading_at is None:
-        return None
-    if now_s >= inputs.reading_at.monotonic_s + READING_FRESH_S:
-        return None
-    amps = inputs.reading.current_a
-    figures = (amps.l1, amps.l2, amps.l3)[: evse.spec.phases]
-    return tuple(math.ceil(figure * 1000 - 1e-6) for figure in figures)
-
-
-def _held_ma(
-    evse: Evse, drawn: tuple[int, ...] | None, now_s: float, *, was_above: bool
-) -> int:
-    """Return what the vehicle may still draw under an earlier offer, 0 when that is over."""
-    supply, inputs = evse.supply, evse.inputs
-    if supply.held_ma <= supply.offer_ma:
-        return 0
-    is_silent = inputs.is_closed is None or any(
-        item.fault is Fault.COMMUNICATION_FAULT for item in inputs.faults
-    )
-    if is_silent:
-        return supply.held_ma if now_s < supply.held_s + SILENT_S else 0
-    if not supply.offer_ma and not inputs.is_closed and not inputs.is_ready:
-        return 0  # its contactor cannot even be about to close
-    if now_s < supply.held_s + SETTLED_S:
-        read_at = inputs.reading_at
-        is_read = read_at is not None and read_at.monotonic_s > supply.held_s
-        shows_less = drawn is not None and is_read and max(drawn) <= supply.offer_ma
-        has_followed = shows_less and was_above and supply.offer_ma
-        return 0 if has_followed else supply.held_ma
-    if supply.offer_ma or not inputs.is_closed:
-        return 0  # what it draws in spite of that is its excess
-    return supply.held_ma if drawn is None else max(drawn)  # a contactor that does not open
-
-
-def _excess_ma(supply: Supply, drawn: tuple[int, ...] | None) -> int:
-    """Return what is drawn above all that was allowed, in whole A; little of it is noise."""
-    if drawn is None:
-        return 0
-    more_ma = max(drawn) - max(supply.offer_ma, supply.held_ma)
-    return -(-more_ma // 1000) * 1000 if more_ma > NEAR_MA else 0
-
-
-def _habit(supply: Supply, drawn: tuple[int, ...] | None, now_s: float) -> Habit:
-    """Return what is known of the vehicle, a reading later."""
-    habit = supply.habit
-    if drawn is None:
-        return UNKNOWN
-    if not supply.offer_ma:
-        return habit if supply.held_ma else UNKNOWN
-    since_s = now_s if habit.since_s is None else habit.since_s
-    peaks = tuple(map(max, drawn, habit.peaks_ma or drawn))
-    takes_ma, loaded = habit.takes_ma, habit.loaded
-    near_ma = supply.offer_ma - NEAR_MA
-    if max(drawn) >= near_ma:
-        takes_ma = None
-    if loaded is not None and any(
-        current >= NEAR_MA and not is_loaded
-        for current, is_loaded in zip(drawn, loaded, strict=True)
-    ):
-        loaded = None
-    if now_s < since_s + WINDOW_S:
-        return Habit(since_s, peaks, takes_ma, loaded)
-    takes_ma = max(peaks) if max(peaks) < near_ma else None
-    if max(peaks) >= NEAR_MA:
-        loaded = tuple(current >= NEAR_MA for current in peaks)
-    return Habit(now_s, drawn, takes_ma, loaded)
-
-
-def _over_s(evse: Evse, drawn: tuple[int, ...] | None, now_s: float) -> float | None:
-    """Return since when the vehicle draws more than it may, None when it does not.
-
-    Without an offer that is anything, once the contactor says that it is open.
-    """
-    supply = evse.supply
-    may_flow = not supply.offer_ma and (supply.held_ma or evse.inputs.is_closed is not False)
-    if drawn is None or may_flow:
-        return None
-    tolerance_ma = max(OVER_MA, int(supply.offer_ma * OVER_PART))
-    if max(drawn) <= supply.offer_ma + tolerance_ma:
-        return None
-    return now_s if supply.over_s is None else supply.over_s
-
-
-def _conductors(evse: Evse) -> tuple[int, ...]:
-    """Return the line conductors that its vehicle loads, or may load."""
-    wiring = evse.spec.wiring[: phase_switching.in_use(evse)]
-    loaded = evse.supply.habit.loaded
-    if loaded is None:
-        return wiring
-    return tuple(
-        conductor for conductor, is_loaded in zip(wiring, loaded, strict=False) if is_loaded
-    )
-
-
-def _worst_ma(evse: Evse) -> int:
-    """Return what the vehicle may be drawing per phase at this instant."""
-    supply = evse.supply
-    return max(supply.offer_ma, supply.held_ma) + supply.excess_ma
 
 
 # --- dividing ---
@@ -428,7 +297,7 @@ def _divided(
     for evse in evses.values():
         claim = _claim(evse, rules, now_s)
         if claim is None:
-            room = room.less(_worst_ma(evse), _conductors(evse))
+            room = room.less(watching.worst_ma(evse), watching.conductors(evse))
         else:
             claims.append(claim)
     found = (tuple(claims), room, rules.terms)
@@ -458,15 +327,15 @@ def _claim(evse: Evse, rules: Rules, now_s: float) -> Claim | None:
         demand_ma = min(max(LEAST_MA, wished_ma), cap_ma)
     return Claim(
         evse_id=evse.spec.evse_id,
-        conductors=_conductors(evse),
+        conductors=watching.conductors(evse),
         cap_ma=cap_ma,
         demand_ma=demand_ma,
         came_s=session.transaction.offered_since.monotonic_s,
         served_s=supply.served_s,
         waits_s=supply.asks_s,
-        is_sated=takes_ma is not None and takes_ma < NEAR_MA,
+        is_sated=takes_ma is not None and takes_ma < watching.NEAR_MA,
         weight=evse.spec.weight,
-        drawn_ma=_worst_ma(evse) if supply.excess_ma else 0,
+        drawn_ma=watching.worst_ma(evse) if supply.excess_ma else 0,
     )
 
 
@@ -523,7 +392,7 @@ def _raised(
     """Yield what the blocks have to know."""
     for evse_id, evse in after.items():
         supply, old = evse.supply, before[evse_id].supply
-        drawn_a = max(drawn_ma(evse, now_s) or (0,)) / 1000
+        drawn_a = max(watching.drawn_ma(evse, now_s) or (0,)) / 1000
         if supply.is_tripped and not old.is_tripped:
             text = f"draws {drawn_a:g} A, offered {supply.offer_ma / 1000:g} A"
             yield FaultRaised(evse_id, Fault.OVER_CURRENT, text)
@@ -553,10 +422,10 @@ def _instants(
             found += (supply.moved_s + RAISE_EVERY_S, _resumes_s(supply, rules))
         found += phase_switching.instants(supply.lines)
         if supply.held_ma:
-            found += (supply.held_s + SETTLED_S, supply.held_s + SILENT_S)
+            found += (supply.held_s + watching.SETTLED_S, supply.held_s + watching.SILENT_S)
         if supply.habit.since_s is not None:
-            found.append(supply.habit.since_s + WINDOW_S)
-        is_measured = supply.habit != UNKNOWN or supply.excess_ma
+            found.append(supply.habit.since_s + watching.WINDOW_S)
+        is_measured = supply.habit != watching.UNKNOWN or supply.excess_ma
         if is_measured and inputs.reading_at is not None:
             found.append(inputs.reading_at.monotonic_s + READING_FRESH_S)
     return (instant for instant in found if instant > now_s)

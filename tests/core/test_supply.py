@@ -12,11 +12,7 @@ from agent.core.events import FaultCleared, FaultRaised, OffersChanged
 from agent.core.setpoint import limits
 from agent.core.states import Active, ActiveFault, Evse, Idle, Inputs, Transaction
 from agent.core.supply import (
-    OVER_S,
     RAISE_EVERY_S,
-    SETTLED_S,
-    SILENT_S,
-    WINDOW_S,
     Division,
     Outcome,
     Rules,
@@ -34,6 +30,7 @@ from agent.core.values import (
     Stamp,
     Terms,
 )
+from agent.core.watching import OVER_S, SETTLED_S, SILENT_S, WINDOW_S
 from hal.types import Fault, Phases, PilotState
 from tests.support.core import TAG
 
