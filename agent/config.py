@@ -15,7 +15,6 @@ judges a name and a value, and another one that reads the board file.
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,16 +28,21 @@ from msgspec.structs import replace
 from agent import pem
 from agent.config_limits import ExternalLimits
 from agent.custom_keys import MOST_KEYS, CustomKey, note_key_mistakes
+from agent.secret import (
+    PLACES,
+    PathText,
+    Secret,
+    SecretError,
+    has_one_place,
+    read_secret,
+)
 from hal import schema
 from hal.files import FileProblems, Problem, TomlFile, read
-
-MAX_SECRET_BYTES = 16_384
-"""Longest password or key; an RSA key of 8192 bits in PEM has 6.4 kB."""
 
 _MAX_SOCKET_BYTES = 107
 """Longest path of a Unix socket: `sun_path` of unix(7), less its terminator."""
 
-_PLACES = "must have exactly one of file, credential and text"
+
 _ROOTS = ("csms_roots", "manufacturer_roots", "v2g_roots", "mo_roots")
 _CLIENT_CERTIFICATE_PROFILE = 3
 _SCHEMES = {0: "ws", 1: "ws", 2: "wss", 3: "wss"}
@@ -51,42 +55,11 @@ CheckBoard: TypeAlias = Callable[[Path], list[Problem]]
 
 Setting: TypeAlias = bool | int | float | str
 Protocol: TypeAlias = Literal["ocpp2.0.1", "ocpp1.6"]
-PathText: TypeAlias = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]+\Z")]
 Shown: TypeAlias = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]*\Z")]
-
-
-class SecretError(Exception):
-    """A secret cannot be had; the text says where it was looked for and what is wrong."""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all tables; instances never change."""
-
-
-class Secret(Table, frozen=True, kw_only=True):
-    """Where a password or a private key is: exactly one of three places.
-
-    Attributes:
-        file: path of a file that holds nothing else.
-        credential: name of a systemd credential, a file in `$CREDENTIALS_DIRECTORY`.
-        text: the secret itself, for a bench.
-    """
-
-    file: PathText | None = None
-    credential: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z")] | None = (
-        None
-    )
-    text: Annotated[str, Meta(min_length=1, max_length=MAX_SECRET_BYTES)] | None = None
-
-    def __repr__(self) -> str:
-        return f"Secret({self.place})"
-
-    @property
-    def place(self) -> str:
-        """Say where the secret is, without the secret."""
-        if self.file is not None:
-            return f"file {self.file}"
-        return "text" if self.credential is None else f"credential {self.credential}"
 
 
 class Station(Table, frozen=True, kw_only=True):
@@ -274,42 +247,6 @@ def check_config(
     return found
 
 
-def read_secret(secret: Secret, base: Path) -> bytes:
-    """Return a secret, without the line end that editors leave behind it.
-
-    Args:
-        secret: where it is.
-        base: directory that a relative `file` is relative to.
-
-    Raises:
-        SecretError: it is not there, empty, or longer than `MAX_SECRET_BYTES`.
-    """
-    if secret.text is not None:
-        return secret.text.encode()
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    if secret.file is not None:
-        path = base / secret.file
-    elif secret.credential is None:
-        raise SecretError(f"a secret {_PLACES}")
-    elif directory:
-        path = Path(directory) / secret.credential
-    else:
-        raise SecretError(
-            f"{secret.place} cannot be read: $CREDENTIALS_DIRECTORY is not set; "
-            "systemd sets it for a unit with LoadCredential="
-        )
-    try:
-        content = pem.content(path, MAX_SECRET_BYTES)
-    except OSError as error:
-        raise SecretError(f"{secret.place} cannot be read: {error.strerror}") from error
-    content = re.sub(rb"\r?\n\Z", b"", content)
-    if not 0 < len(content) <= MAX_SECRET_BYTES:
-        raise SecretError(
-            f"{secret.place} is empty or too long: a secret has 1 to {MAX_SECRET_BYTES} bytes"
-        )
-    return content
-
-
 class _Tables:
     """What the types make of one file; None for what has mistakes, noted in `file`.
 
@@ -406,8 +343,8 @@ def _mistakes(tables: _Tables) -> Iterator[_Mistake]:
         if first != index:
             yield ("csms", index, "url"), f"is already the url of csms[{first}]"
     for path, secret in tables.secrets():
-        if not _has_one_place(secret):
-            yield path, _PLACES
+        if not has_one_place(secret):
+            yield path, PLACES
     pair = ("client_certificate", "client_key")
     missing = [key for key in pair if security is not None and getattr(security, key) is None]
     if len(missing) == 1:
@@ -472,11 +409,6 @@ def _in_firmware(firmware: Firmware) -> Iterator[_Mistake]:
         yield ("firmware", "command", 0), "must be an absolute path"
 
 
-def _has_one_place(secret: Secret) -> bool:
-    places = (secret.file, secret.credential, secret.text)
-    return sum(place is not None for place in places) == 1
-
-
 def _check_named(tables: _Tables, at_s: float | None) -> None:
     """Note what is wrong with the secrets and certificates that the file names."""
     found = [(path, _secret_mistake(path, secret, tables)) for path, secret in tables.secrets()]
@@ -503,7 +435,7 @@ def _inspected(tables: _Tables, at_s: float) -> Iterator[tuple[schema.Path, str 
 
 
 def _secret_mistake(path: schema.Path, secret: Secret, tables: _Tables) -> str | None:
-    if not _has_one_place(secret):
+    if not has_one_place(secret):
         return None
     if secret.credential is not None and not os.environ.get("CREDENTIALS_DIRECTORY"):
         return None

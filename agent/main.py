@@ -20,10 +20,8 @@ from agent import upkeep
 from agent.config import (
     Config,
     Csms,
-    SecretError,
     check_config,
     load_config,
-    read_secret,
 )
 from agent.core import durable, security
 from agent.core.bounds import Site
@@ -51,6 +49,7 @@ from agent.runtime.logbook import Logbook
 from agent.runtime.recorder import Recorder
 from agent.runtime.shell import Shell
 from agent.runtime.systemd import Notifier, watchdog_interval_s
+from agent.secret import SecretError, read_secret
 from agent.security.keystore import Keystore
 from agent.security.log import SecurityLog
 from agent.security.provisioning import ProvisioningError, Source, provisioned, recovered

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable
 
-from agent.config import Config, Secret, SecretError, read_secret
+from agent.config import Config
 from agent.firmware.errors import UnreadableImageError
 from agent.firmware.manifest import decoded
 from agent.runtime.kernel import Kernel
 from agent.runtime.updater import Setup, Updater
 from agent.runtime.uploader import Facts, LogSetup, Uploader
+from agent.secret import Secret, SecretError, read_secret
 from agent.security.keystore import Keystore
 
 logger = logging.getLogger(__name__)

@@ -6,19 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import (
-    MAX_SECRET_BYTES,
-    Csms,
-    Firmware,
-    Secret,
-    SecretError,
-    Security,
-    Station,
-    check_config,
-    load_config,
-    read_secret,
-)
+from agent.config import Csms, Firmware, Security, Station, check_config, load_config
 from agent.pem import MAX_CERTIFICATES_BYTES
+from agent.secret import MAX_SECRET_BYTES, Secret, SecretError, read_secret
 from hal.files import FileProblems, Problem
 
 SHIPPED = Path(__file__).parents[2] / "config" / "agent.toml"

@@ -18,11 +18,12 @@ from agent import main
 from agent.bench.csms import Csms
 from agent.bench.listener import listen
 from agent.client import AgentAbsentError, ControlClient
-from agent.config import Secret, SecretError, Security, load_config
+from agent.config import Security, load_config
 from agent.core.trust import CertificateKind
 from agent.factory import check_setting
 from agent.runtime.clock import SystemWorld
 from agent.runtime.systemd import Notifier
+from agent.secret import Secret, SecretError
 from agent.security.log import read
 from agent.store.database import Changes, Store
 from hal.board import build, load_board

@@ -4,12 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from agent import upkeep
-from agent.config import Firmware, Secret, load_config
+from agent.config import Firmware, load_config
 from agent.factory import check_setting
 from agent.firmware.manifest import Manifest, encoded
 from agent.runtime.clock import SystemWorld
 from agent.runtime.kernel import Kernel
 from agent.runtime.updater import Updater
+from agent.secret import Secret
 from agent.store.database import Store
 from tests.support.core import Bench
 

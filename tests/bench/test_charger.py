@@ -7,8 +7,9 @@ import pytest
 
 from agent.bench import charger as module
 from agent.bench.charger import Charger, ChargerError, toml
-from agent.config import load_config, read_secret
+from agent.config import load_config
 from agent.factory import check_setting
+from agent.secret import read_secret
 from hal.board_file import load_board
 
 
