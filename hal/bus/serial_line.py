@@ -46,7 +46,6 @@ class SerialLine:
         self._port, self._path = port, path
         self._readable = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(port.fileno(), self._readable.set)
 
     async def read(self) -> bytes:
         """Wait for bytes and return what there is, at least one.
@@ -55,6 +54,7 @@ class SerialLine:
             BusError: the line is gone.
         """
         while True:
+            self._loop.add_reader(self._port.fileno(), self._became_readable)
             await self._readable.wait()
             self._readable.clear()
             try:
@@ -65,6 +65,11 @@ class SerialLine:
                 return data
             if self._is_hung_up():
                 raise BusError(f"{self._path}: hung up")
+
+    def _became_readable(self) -> None:
+        """Look no more until somebody reads: a line that is hung up stays readable for ever."""
+        self._loop.remove_reader(self._port.fileno())
+        self._readable.set()
 
     def _is_hung_up(self) -> bool:
         """Tell whether a read brought nothing because nobody is there (VMIN is 0)."""

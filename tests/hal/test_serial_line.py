@@ -74,6 +74,22 @@ def test_an_adapter_that_is_pulled_out_ends_reading_and_writing() -> None:
     asyncio.run(story())
 
 
+def test_a_line_that_is_gone_does_not_keep_the_loop_busy_until_somebody_reads() -> None:
+    async def story() -> None:
+        with pty_pair() as (device, path):
+            async with opened(LineSettings(path)) as line:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(line.read(), 0.0)
+                os.close(device)
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                assert not asyncio.get_running_loop().remove_reader(line._port.fileno())
+                with pytest.raises(BusError, match=path):
+                    await line.read()
+
+    asyncio.run(story())
+
+
 def test_a_line_that_takes_nothing_more_says_so() -> None:
     def flooded(line: SerialLine) -> None:
         for _ in range(100):
