@@ -175,6 +175,7 @@ class ProfileWish(Value, frozen=True):
         evse_id: 0: the station.
         periods: seconds from the start, and the limit from then on.
         starts_at: as text for the wire; None: relative to the transaction.
+        phases: that may be used, None for all.
     """
 
     profile_id: int
@@ -186,6 +187,7 @@ class ProfileWish(Value, frozen=True):
     starts_at: str | None = None
     lasts_s: int | None = None
     transaction: Transaction | None = None
+    phases: int | None = None
 
     @property
     def kind(self) -> str:
@@ -194,10 +196,12 @@ class ProfileWish(Value, frozen=True):
 
     def schedule(self) -> Payload:
         """Return what the schedules of both versions have in common."""
+        phases = {} if self.phases is None else {"numberPhases": self.phases}
         found: Payload = {
             "chargingRateUnit": self.unit,
             "chargingSchedulePeriod": [
-                {"startPeriod": start_s, "limit": limit} for start_s, limit in self.periods
+                {"startPeriod": start_s, "limit": limit, **phases}
+                for start_s, limit in self.periods
             ],
         }
         if self.starts_at is not None:

@@ -264,9 +264,11 @@ def restored(
         return _decoded(stored, name, settings)[0]
 
     sessions = slice_of("session")
+    settings = replace(settings, changed=slice_of("setting"))
+    wired = wiring.wired(specs, settings.members(variables.PHASE_ROTATION))
     evses = {
         spec.evse_id: Evse(spec, session=sessions.get(str(spec.evse_id), Idle()))
-        for spec in specs
+        for spec in wired
     }
     lost = {
         int(key): item
@@ -286,7 +288,7 @@ def restored(
         lost=lost,
         site=site,
         outside=bounds.restored(slice_of("limit")),
-        settings=replace(settings, changed=slice_of("setting")),
+        settings=settings,
         timebase=Timebase(
             boot.boot, boot.offset_s, boot.floor_s, boot.began_s, boot.last_s, boot.past
         ),

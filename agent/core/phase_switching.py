@@ -1,6 +1,7 @@
 """One phase or three: for vehicles whose power is to go below what three phases can be offered.
 
-    wanted    three phases where they leave at least 6 A of the power that is allowed, else one
+    wanted    three phases where they leave at least 6 A of the power that is allowed, and no
+              profile names fewer; else one
     idle      no offer, contactor open, less than 0.5 A for 10 s
     switch    the hardware connects the wanted phases; never under load
     rest      10 s, and then an offer again, not before the shortest pause is over
@@ -11,7 +12,7 @@ hour. After a start, and after a controller was out of reach, nobody knows which
 connected: the same way leads to knowing it.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.core.states import Evse, Lines
 from hal.types import Fault
@@ -31,6 +32,18 @@ LEAST_A: Final = 6.0
 _THREE: Final = 3
 
 
+class Most(NamedTuple):
+    """What limits leave an EVSE that is able to switch.
+
+    Attributes:
+        power_w: for all phases together, None without a limit of it.
+        phases: that may be used, None for all.
+    """
+
+    power_w: float | None = None
+    phases: int | None = None
+
+
 def is_able(evse: Evse) -> bool:
     """Tell whether board file and hardware both say that the phases can be switched."""
     found = evse.inputs.capabilities
@@ -44,7 +57,7 @@ def in_use(evse: Evse) -> int:
 
 def led(
     evse: Evse,
-    power_w: float | None,
+    most: Most,
     voltage_v: float,
     drawn: tuple[int, ...] | None,
     now_s: float,
@@ -52,13 +65,13 @@ def led(
     """Return the lines of an EVSE that is able to switch, one step further.
 
     Args:
-        power_w: least limit of its power, None without one.
+        most: what its limits leave it.
         drawn: what its meter shows, mA per phase; None when it is silent.
     """
     lines = evse.supply.lines
     if any(item.fault is Fault.COMMUNICATION_FAULT for item in evse.inputs.faults):
         return Lines()
-    wanted = _wanted(lines, power_w, voltage_v, now_s)
+    wanted = _wanted(lines, most, voltage_v, now_s)
     is_open = not evse.supply.offer_ma and evse.inputs.is_closed is False
     is_idle = is_open and drawn is not None and max(drawn) < IDLE_MA
     idle_s = (now_s if lines.idle_s is None else lines.idle_s) if is_idle else None
@@ -67,9 +80,12 @@ def led(
     return Lines(wanted, lines.phases, idle_s, lines.switched_s)
 
 
-def _wanted(lines: Lines, power_w: float | None, voltage_v: float, now_s: float) -> int:
+def _wanted(lines: Lines, most: Most, voltage_v: float, now_s: float) -> int:
     if lines.phases and lines.switched_s is not None and now_s < lines.switched_s + EVERY_S:
         return lines.phases
+    if most.phases is not None and most.phases < _THREE:
+        return 1
+    power_w = most.power_w
     if power_w is None or power_w / (voltage_v * _THREE) >= LEAST_A:
         return _THREE
     return 1 if power_w / voltage_v >= LEAST_A else lines.phases or _THREE

@@ -38,6 +38,7 @@ from agent.core import (
     timebase,
     tolerance,
     variables,
+    wiring,
 )
 from agent.core.effects import (
     Effect,
@@ -218,6 +219,9 @@ def _context(station: Station, env: Env) -> Context:
         checking=authorization.checking(station.authorization),
         profiles=station.smart_charging.book,
         limited=bounds.limited(station.outside),
+        bounds=partial(
+            bounds.in_force, station.outside, station.site, station.settings, station.evses
+        ),
     )
 
 
@@ -331,6 +335,18 @@ class _Passage:
             firmware=updated,
             diagnostics=diagnosed,
         )
+        if settings is not before.settings:
+            self.station = _wired(self.station, before.settings)
+
+
+def _wired(station: Station, before: Settings) -> Station:
+    """Count what is drawn on the conductors that the settings now tell, where they do."""
+    told = station.settings.members(variables.PHASE_ROTATION)
+    if told == before.members(variables.PHASE_ROTATION):
+        return station
+    specs = wiring.wired(station.specs, told)
+    evses = {spec.evse_id: replace(station.evses[spec.evse_id], spec=spec) for spec in specs}
+    return replace(station, evses=evses)
 
 
 def _counted(settings: Settings, state: SmartCharging) -> Settings:

@@ -48,17 +48,20 @@ def offerable_ma(limit_a: float) -> int:
 
 def own_limits(evse: Evse) -> tuple[Limit, ...]:
     """Return the limits that hold for this EVSE whatever the others do."""
+    capabilities = evse.inputs.capabilities
+    hardware = Limit("hardware", capabilities.max_a if capabilities else 0.0)
+    return (hardware, *standing_limits(evse), *evse.supply.limits)
+
+
+def standing_limits(evse: Evse) -> tuple[Limit, ...]:
+    """Return the limits of wiring, plug and heat, which hold for any transaction here."""
     inputs, spec = evse.inputs, evse.spec
-    capabilities = inputs.capabilities
-    found = [
-        Limit("hardware", capabilities.max_a if capabilities else 0.0),
-        Limit("board", spec.max_a),
-    ]
+    found = [Limit("board", spec.max_a)]
     if inputs.cable_a is not None:
         found.append(Limit("cable", inputs.cable_a))
     if inputs.heat_c is not None and (derated_a := _derated_a(spec, inputs.heat_c)) is not None:
         found.append(Limit("temperature", derated_a))
-    return (*found, *evse.supply.limits)
+    return tuple(found)
 
 
 def _derated_a(spec: EvseSpec, heat_c: float) -> float | None:

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from agent.core import phase_switching, watching
 from agent.core.events import Event, FaultCleared, FaultRaised, OffersChanged
+from agent.core.phase_switching import Most
 from agent.core.setpoint import may_offer, offerable_ma, own_limits
 from agent.core.smart_charging.allocation import (
     LEAST_MA,
@@ -235,8 +236,9 @@ def _watched(
     if phase_switching.is_able(evse):
         shared = () if rules.is_site else bounds.station
         watts = [one.limit_w for one in (*given, *shared) if one.limit_w is not None]
-        power_w = min(watts, default=None)
-        lines = phase_switching.led(evse, power_w, rules.voltage_v, drawn, now_s)
+        named = [one.phases for one in given if one.phases is not None]
+        most = Most(min(watts, default=None), min(named, default=None))
+        lines = phase_switching.led(evse, most, rules.voltage_v, drawn, now_s)
         is_switching = phase_switching.is_switching(lines, now_s)
         supply = replace(supply, lines=lines, is_switching=is_switching)
         evse = replace(evse, supply=supply)
@@ -272,10 +274,12 @@ def _watched(
 
 
 def _limit(bound: Bound, evse: Evse, rules: Rules) -> Limit:
-    if bound.limit_a is not None:
-        return Limit(bound.origin, bound.limit_a)
-    power_w = bound.limit_w or 0.0
+    """Return a bound in A per phase; one for fewer phases is spread over those in use."""
     phases = phase_switching.in_use(evse)
+    if bound.limit_a is not None:
+        named = phases if bound.phases is None else min(bound.phases, phases)
+        return Limit(bound.origin, bound.limit_a * named / phases)
+    power_w = bound.limit_w or 0.0
     return Limit(bound.origin, power_w / (rules.voltage_v * phases))
 
 

@@ -5,14 +5,14 @@ It shares no code with other blocks: what they must know of one another stands i
 `Context`, and what they want of one another they raise as events of the same turn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from agent.core.effects import Effect, Record
 from agent.core.events import Event
 from agent.core.smart_charging.profile import Book
 from agent.core.states import Evse, Reservation
-from agent.core.values import IdToken, Stamp, TokenInfo, Value
+from agent.core.values import Bounds, IdToken, Stamp, TokenInfo, Value
 from agent.core.variables import Settings
 
 State = TypeVar("State")
@@ -54,6 +54,7 @@ class Context(Value, frozen=True):
         checking: EVSEs at which a token is being checked, with its key.
         profiles: the installed charging profiles.
         limited: where somebody at the site limits, EVSEs by id; 0 is the whole station.
+        bounds: returns what limits beside hardware and profiles.
     """
 
     now: Stamp
@@ -73,6 +74,7 @@ class Context(Value, frozen=True):
     checking: Mapping[int, str] = {}
     profiles: Book = Book()
     limited: frozenset[int] = frozenset()
+    bounds: Callable[[], Bounds] = Bounds
 
     def refusal(self, evse_id: int) -> str | None:
         """Return why nobody may begin to charge at this EVSE now, None if one may."""

@@ -295,11 +295,13 @@ class Bound(Value, frozen=True):
 
     Attributes:
         origin: who set it, as people read it.
+        phases: on how many the A per phase may flow, None for all.
     """
 
     origin: str
     limit_a: float | None = None
     limit_w: float | None = None
+    phases: int | None = None
 
 
 class Bounds(Value, frozen=True):

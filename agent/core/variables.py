@@ -767,7 +767,8 @@ PHASE_ROTATION = Variable(
     Kind.MEMBERS,
     "",
     "How the grid's phases are wired to each connector, and to the station as connector 0, "
-    "such as `0.RST,1.STR`; the station's board says it unless somebody knows better.",
+    "such as `0.RST,1.STR`; where the board says it, nobody else can. What is drawn is "
+    "counted on these conductors.",
     key="ConnectorPhaseRotation",
     members=tuple(f"0.{word}" for word in ROTATIONS),
     maximum=500,

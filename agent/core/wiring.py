@@ -2,10 +2,13 @@
 
 Both versions tell the wiring in the same words (1.6 ConnectorPhaseRotation, 2.0.1
 PhaseRotation): R, S and T are the grid's conductors in the order in which they reach the
-connector. A board that does not say how it is wired is wired in a way that is unknown.
+connector. Where the board says how it is wired, nobody else does. Where it does not, the
+wiring is unknown until the setting says it, and what is drawn is counted accordingly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
 
 from agent.core.values import EvseSpec
 from agent.core.variables import ROTATIONS
@@ -22,8 +25,30 @@ def rotations(specs: Sequence[EvseSpec]) -> str:
 
 def possible(specs: Sequence[EvseSpec]) -> tuple[str, ...]:
     """Return everything that may be said of the wiring of these EVSEs."""
-    numbers = range(sum(spec.connectors for spec in specs) + 1)
-    return tuple(f"{number}.{word}" for number in numbers for word in ROTATIONS)
+    found: list[tuple[str, ...]] = [ROTATIONS]
+    for spec in specs:
+        is_known = spec.conductors or spec.phases != _THREE
+        found += [(_rotation(spec),) if is_known else ROTATIONS] * spec.connectors
+    return tuple(f"{number}.{word}" for number, words in enumerate(found) for word in words)
+
+
+def wired(specs: Sequence[EvseSpec], told: Iterable[str]) -> tuple[EvseSpec, ...]:
+    """Return the EVSEs as they are wired.
+
+    Args:
+        specs: as the board describes them.
+        told: items of the setting; of an EVSE's connectors the first one counts.
+    """
+    words = dict(item.split(".") for item in told)
+    found, number = [], 1
+    for spec in specs:
+        letters = words.get(str(number), "")
+        is_open = not spec.conductors and spec.phases == _THREE
+        is_said = is_open and set(letters) == set(_LETTERS)
+        conductors = tuple(map(_LETTERS.index, letters)) if is_said else spec.conductors
+        found.append(replace(spec, conductors=conductors))
+        number += spec.connectors
+    return tuple(found)
 
 
 def _rotation(spec: EvseSpec) -> str:

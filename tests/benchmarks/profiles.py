@@ -12,6 +12,7 @@ from typing import Any
 from agent.core.smart_charging import composite
 from agent.core.smart_charging.composite import Place
 from agent.core.smart_charging.profile import (
+    HARDWARE,
     Book,
     Installed,
     Kind,
@@ -22,6 +23,7 @@ from agent.core.smart_charging.profile import (
     Schedule,
     Unit,
 )
+from agent.core.smart_charging.schedule import Cap, Origin
 from tests.benchmarks.measure import Benchmark, BenchmarkError, Figures, Row, Sense
 
 MIDNIGHT = 1_767_225_600
@@ -29,6 +31,7 @@ NOW = MIDNIGHT + 3 * 86_400 + 37_001
 """In the middle of a day, so that 24 hours lie in two."""
 
 PLACE = Place(1, 3, 230)
+LIMITS = Cap(current=(32_000, Origin(HARDWARE)))
 ROUNDS = 30
 MANY, FEW = (100, 96), (50, 48)
 """Four times as much work, if it grows in line; n log n adds a fifth."""
@@ -71,7 +74,7 @@ def text(one: Profile) -> str:
 
 def composed(book: Book) -> object:
     """Return the composite schedule of 24 hours."""
-    return composite.entries(book, PLACE, Unit.AMPERE, 32_000, NOW, NOW + 86_400)
+    return composite.entries(book, PLACE, Unit.AMPERE, LIMITS, NOW, NOW + 86_400)
 
 
 def _work(count: int, periods: int) -> tuple[Callable[[], object], Callable[[], object]]:

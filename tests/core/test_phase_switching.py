@@ -135,3 +135,27 @@ def test_the_stations_power_is_that_of_its_only_evse(is_site: bool, phases_used:
     world.start().draws(30, 0.0)
     assert phases(world) == phases_used
     assert world.offers == ([16.0] if phases_used == 1 else [0.0])
+
+
+def for_one_phase(limit_a: float) -> Bounds:
+    return Bounds(evses={1: (Bound("profile", limit_a=limit_a, phases=1),)})
+
+
+def test_a_limit_for_one_phase_is_kept_by_connecting_one() -> None:
+    world = settled()
+    world.wait(EVERY_S)
+    world.bounds = for_one_phase(16.0)
+    world.read(0.0)
+    assert (phases(world), world.offers) == (3, [0.0])
+    world.draws(70, 0.0)
+    assert (phases(world), world.offers) == (1, [16.0])
+
+
+def test_until_the_phases_may_be_switched_it_is_spread_over_all_of_them() -> None:
+    world = settled()
+    world.bounds = for_one_phase(16.0)
+    world.read(0.0)
+    assert (phases(world), world.offers) == (3, [0.0])
+    world.bounds = for_one_phase(24.0)
+    world.draws(70, 0.0)
+    assert (phases(world), world.offers) == (3, [8.0])

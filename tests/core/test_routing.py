@@ -241,3 +241,14 @@ def test_the_random_run_reaches_the_flow_of_energy_and_the_end_of_a_bill() -> No
         TransactionUpdated,
         TransactionEnded,
     ]
+
+
+def test_what_the_setting_tells_of_the_wiring_counts_at_once_and_after_a_start() -> None:
+    bench = Bench(2).ready(2)
+    before = bench.station.evses
+    items = ((variables.PHASE_ROTATION.name, "1.TRS,2.STR"),)
+    bench.post(SettingsWriteRequested(1, items))
+    assert [evse.spec.wiring for evse in bench.station.evses.values()] == [(2, 0, 1), (1, 2, 0)]
+    assert before[1].spec.wiring == (0, 1, 2)
+    bench.power_cut()
+    assert [evse.spec.wiring for evse in bench.station.evses.values()] == [(2, 0, 1), (1, 2, 0)]

@@ -334,6 +334,55 @@ def test_little_power_is_drawn_on_one_phase_and_much_on_three_again(
     assert len(lab.bills) == 1
 
 
+def test_a_profile_for_one_phase_connects_one(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        await asyncio.sleep(EVERY_S)
+        wish = ProfileWish(1, "default", 1, ((0, 16.0),), phases=1)
+        assert await lab.csms.set_profile(IDENTITY, wish) == "Accepted"
+        await lab.until(lambda: lab.connector() == "SuspendedEVSE")
+        await lab.until(lambda: lab.connector() == "Charging")
+        await asyncio.sleep(10)
+        assert lab.evse().reading().current_a == Phases(16.0, 0.0, 0.0)
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version, switches_phases=True), story))
+
+
+def test_without_a_switch_a_profile_for_one_phase_is_refused_or_spread_over_all(
+    version: str,
+) -> None:
+    """2.0.1 can say why it cannot be guaranteed; 1.6 keeps at least to its power."""
+
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        wish = ProfileWish(1, "default", 1, ((0, 24.0),), phases=1)
+        answer = await lab.csms.set_profile(IDENTITY, wish)
+        assert answer == ("Accepted" if version == "ocpp1.6" else "Rejected")
+        await asyncio.sleep(10)
+        current_a = 8.0 if version == "ocpp1.6" else 32.0
+        assert lab.evse().reading().current_a == Phases(current_a, current_a, current_a)
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version), story))
+
+
+def test_the_composite_schedule_is_what_the_site_leaves(version: str) -> None:
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        lab.post(ExternalLimitSet(0, "ems", 36_000.0, limit_a=10.0))
+        await asyncio.sleep(10)
+        assert await lab.csms.composite(IDENTITY, 300) == ((0, 10.0),)
+        assert await lab.csms.composite(IDENTITY, 300, evse_id=0) == ((0, 10.0),)
+        assert lab.evse().reading().current_a == Phases(10.0, 10.0, 10.0)
+        lab.unplug()
+        await lab.delivered()
+
+    check_bills(run(Lab(version), story))
+
+
 def test_watts_and_amperes_of_profiles_hold_together_on_one_phase(version: str) -> None:
     async def story(lab: Lab) -> None:
         await charging(lab)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from agent.core.smart_charging.composite import Place, entries, station_entries
 from agent.core.smart_charging.profile import (
+    HARDWARE,
     Book,
     Installed,
     Kind,
@@ -17,6 +18,7 @@ from agent.core.smart_charging.profile import (
     Unit,
     milli,
 )
+from agent.core.smart_charging.schedule import Cap, Origin
 
 T0 = 1_736_157_600
 """2025-01-06T10:00:00Z, a Monday."""
@@ -84,6 +86,11 @@ def book(*installed: Profile | tuple[int, Profile]) -> Book:
     return Book(found)
 
 
+def hardware(limit_ma: int) -> Cap:
+    """Return what hardware allows that nothing else limits."""
+    return Cap(current=(limit_ma, Origin(HARDWARE)))
+
+
 def composite(
     installed: Book,
     duration: int,
@@ -102,12 +109,12 @@ def composite(
     where = Place(
         evse_id, phases, 230, transaction, now if started is None else started, falls_back
     )
-    end, of_unit, local_ma = now + duration, Unit(unit), milli(local)
+    end, of_unit, limits = now + duration, Unit(unit), hardware(milli(local))
     if evse_id == 0:
-        parts = tuple((where._replace(evse_id=n + 1), local_ma) for n in range(evses))
-        found = station_entries(installed, where, parts, of_unit, now, end)
+        parts = tuple((where._replace(evse_id=n + 1), limits) for n in range(evses))
+        found = station_entries(installed, (where, Cap()), parts, of_unit, now, end)
     else:
-        found = entries(installed, where, of_unit, local_ma, now, end)
+        found = entries(installed, where, of_unit, limits, now, end)
     return [
         (item.start_s, item.limit / 1000, *(() if item.phases is None else (item.phases,)))
         for item in found

@@ -228,13 +228,26 @@ def has_a_duration(offer: Offer) -> Refusal | None:
 def has_possible_phases(offer: Offer) -> Refusal | None:
     """Row 22 (K01.FR.43, K01.FR.45): 1 to 3 phases, as many as the EVSE has at most.
 
+    Fewer than the EVSE has cannot be guaranteed unless it can switch them: its vehicle may
+    use all that are connected. For the sum over all EVSEs they can.
+
     A lenient offer may name more: its limit holds for the phases there are (1.6 6.4
-    number 10).
+    number 10). It may also name fewer: its limit is spread over all of them then.
     """
     most = MOST_PHASES if offer.lenient else offer.phases
+    least = (
+        1
+        if offer.lenient or offer.profile.purpose is Purpose.STATION_MAX
+        else offer.fewest_phases
+    )
     for period in _periods(offer):
-        if period.phases is not None and not 1 <= period.phases <= most:
+        if period.phases is None:
+            continue
+        if not 1 <= period.phases <= most:
             return Refusal("InvalidSchedule", f"numberPhases is 1 to {most} here")
+        if period.phases < least:
+            text = f"the EVSE cannot keep a vehicle to {period.phases} of its phases"
+            return Refusal("InvalidSchedule", text)
     return None
 
 

@@ -186,8 +186,7 @@ def _chosen(
     chosen = {**state.chosen, evse_id: schedule.schedule_id}
     state = replace(state, chosen=chosen, seen=None)
     window = (now_s, now_s + (schedule.duration_s or LONGEST_COMPOSITE_S))
-    evses, settings, now = context.evses, context.settings, context.now
-    offered = composed(state, evse_id, schedule.unit, window, evses, settings, now)
+    offered = _over(state, evse_id, schedule.unit, window, context)
     if _exceeds(schedule, offered):
         left = {key: item for key, item in chosen.items() if key != evse_id}
         note = Note("vehicle.schedule", "it exceeds what was offered", evse_id)
@@ -248,12 +247,19 @@ def _composed(
     duration_s = min(event.duration_s, LONGEST_COMPOSITE_S)
     unit = event.unit or (Unit.AMPERE if Unit.AMPERE in allows.units else Unit.WATT)
     window = (now_s, now_s + duration_s)
-    evses, settings, now = context.evses, context.settings, context.now
-    found = composed(state, event.evse_id, unit, window, evses, settings, now)
+    found = _over(state, event.evse_id, unit, window, context)
     if len(found) > allows.most_periods:
         duration_s = found[allows.most_periods].start_s
         found = found[: allows.most_periods]
     return CompositeAnswer(event.evse_id, now_s, duration_s, unit, found)
+
+
+def _over(
+    state: SmartCharging, evse_id: int, unit: Unit, window: tuple[int, int], context: Context
+) -> tuple[Entry, ...]:
+    """Return the composite schedule over a window, UTC seconds."""
+    evses, settings, around = context.evses, context.settings, context.bounds()
+    return composed(state, evse_id, unit, window, evses, settings, context.now, around)
 
 
 def _uncomposable(

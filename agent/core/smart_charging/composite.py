@@ -8,7 +8,8 @@
 
 Within a stack the highest level that is active at an instant counts, not the lowest limit; a
 TxProfile that is not active lets the TxDefaultProfiles through (1.6 6.6; 2.0.1 5.3). Limits in
-A and in W are carried side by side; the conversion comes last.
+A and in W are carried side by side; the conversion comes last. What is told also keeps to the
+limits that do not come from profiles, of hardware and site, as if they stayed as they are.
 
 Curves are computed in pieces of whole days and remembered: what is asked about an unchanged
 book is only cut out of what is known already.
@@ -21,7 +22,6 @@ from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from agent.core.smart_charging.profile import (
-    HARDWARE,
     Book,
     Entry,
     Installed,
@@ -35,6 +35,7 @@ from agent.core.smart_charging.profile import (
 from agent.core.smart_charging.schedule import (
     Cap,
     Curve,
+    Mark,
     Origin,
     at,
     clip,
@@ -368,25 +369,39 @@ def lowest(book: Book, place: Place) -> Cap | None:
     return met(caps) if caps else None
 
 
+def local(amps: Iterable[Mark], watts: Iterable[Mark], place: Place) -> Cap:
+    """Return limits that do not come from profiles, as they hold at a place.
+
+    Args:
+        amps: in mA per phase; of equal ones the first one counts.
+        watts: in mW for all phases; in A each is spread over all phases of the place.
+    """
+    current = min(amps, key=itemgetter(0), default=None)
+    power = min(watts, key=itemgetter(0), default=None)
+    per_w = place.voltage_v * place.phases
+    as_current = None if power is None else (power[0] // per_w, power[1])
+    return Cap(current, power, as_current)
+
+
 @lru_cache(REMEMBERED)
 def entries(
-    book: Book, place: Place, unit: Unit, local_ma: int, start_s: int, end_s: int
+    book: Book, place: Place, unit: Unit, limits: Cap, start_s: int, end_s: int
 ) -> tuple[Entry, ...]:
     """Return the composite schedule of one EVSE from `start_s` until before `end_s`.
 
     It is what the EVSE may draw if the others draw nothing.
 
     Args:
-        local_ma: what the hardware allows per phase where no profile says less.
+        limits: what holds there beside the profiles; at least the hardware's own in A.
     """
-    return _listed(_numbers(book, place, unit, local_ma, start_s, end_s), start_s)
+    return _listed(_numbers(book, place, unit, limits, start_s, end_s), start_s)
 
 
 @lru_cache(REMEMBERED)
 def station_entries(
     book: Book,
-    whole: Place,
-    parts: tuple[tuple[Place, int], ...],
+    whole: tuple[Place, Cap],
+    parts: tuple[tuple[Place, Cap], ...],
     unit: Unit,
     start_s: int,
     end_s: int,
@@ -394,14 +409,13 @@ def station_entries(
     """Return the composite schedule of the station: all its EVSEs, within its own limits.
 
     Args:
-        whole: EVSE 0.
-        parts: every EVSE with what its hardware allows per phase, mA.
+        whole: EVSE 0, and what holds for all EVSEs together beside the profiles.
+        parts: every EVSE, and what holds there beside the profiles.
     """
-    curves = [
-        _numbers(book, place, unit, local_ma, start_s, end_s) for place, local_ma in parts
-    ]
-    bound = convert(station(book, whole, start_s, end_s), lambda cap: _number(cap, whole, unit))
-    total = combine(curves, _summed)
+    curves = [_numbers(book, place, unit, limits, start_s, end_s) for place, limits in parts]
+    total, (place, limits) = combine(curves, _summed), whole
+    caps = (station(book, place, start_s, end_s), constant(limits, start_s, end_s))
+    bound = convert(least(caps), lambda cap: _number(cap, place, unit))
     return _listed(combine((total, bound), _least), start_s)
 
 
@@ -415,10 +429,10 @@ def _number(cap: Cap, place: Place, unit: Unit) -> "_Number | None":
 
 
 def _numbers(
-    book: Book, place: Place, unit: Unit, local_ma: int, start_s: int, end_s: int
+    book: Book, place: Place, unit: Unit, limits: Cap, start_s: int, end_s: int
 ) -> "Curve[_Number]":
-    local = constant(Cap(current=(local_ma, Origin(HARDWARE))), start_s, end_s)
-    limited = least((effective(book, place, start_s, end_s), local))
+    surroundings = constant(limits, start_s, end_s)
+    limited = least((effective(book, place, start_s, end_s), surroundings))
     return convert(limited, lambda cap: _number(cap, place, unit))
 
 

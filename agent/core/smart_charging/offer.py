@@ -61,6 +61,13 @@ class Offer(Value, frozen=True):
         spec = self.specs.get(self.evse_id)
         return spec.phases if spec else max(spec.phases for spec in self.specs.values())
 
+    @property
+    def fewest_phases(self) -> int:
+        """Return to how many phases vehicles can be kept wherever the profile applies."""
+        spec = self.specs.get(self.evse_id)
+        concerned = [spec] if spec else [*self.specs.values()]
+        return max(1 if spec.switches_phases else spec.phases for spec in concerned)
+
 
 class Refusal(Value, frozen=True):
     """Why a profile is not taken.

@@ -124,7 +124,8 @@ class Entry(Value, frozen=True, array_like=True):
         start_s: seconds from the start of the schedule.
         limit: thousandths of the schedule's unit, as many as the wire carries.
         phases: the fewest that a profile names, None when none does.
-        origin: purpose of the profile that limits, or "hardware".
+        origin: purpose of the profile that limits, or the name of another limit in force,
+            such as "hardware" or "fuse".
         profile_id: 0 when no profile limits.
     """
 

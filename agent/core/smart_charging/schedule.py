@@ -30,7 +30,7 @@ class Origin(NamedTuple):
     """Where a limit comes from.
 
     Attributes:
-        purpose: of the profile, or "hardware".
+        purpose: of the profile, or the name of a limit that does not come from one.
         profile_id: 0 when there is no profile.
     """
 

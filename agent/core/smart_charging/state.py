@@ -6,17 +6,27 @@ profiles ever allow is all that is allowed.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from agent.core import phase_switching, variables
+from agent.core.setpoint import standing_limits
 from agent.core.smart_charging import composite
 from agent.core.smart_charging.composite import Allowed, Place
-from agent.core.smart_charging.profile import Book, Entry, Kind, Purpose, Unit, is_over
+from agent.core.smart_charging.profile import (
+    HARDWARE,
+    Book,
+    Entry,
+    Kind,
+    Purpose,
+    Unit,
+    is_over,
+)
+from agent.core.smart_charging.schedule import Cap, Origin
 from agent.core.states import Evse, Transaction
-from agent.core.values import Bound, Bounds, Stamp, Value
+from agent.core.values import Bound, Bounds, Limit, Stamp, Value
 from agent.core.variables import Settings
 
 IDLE_LOOK_S: Final = 60
@@ -25,6 +35,11 @@ renewed this often."""
 
 PROFILE: Final = "profile"
 """Origin of the limits of charging profiles, as people read it."""
+
+MOST_PHASES: Final = 3
+
+MOST_MA: Final = 80_000
+"""Nothing is offered more (IEC 61851-1 annex A): as good as no limit."""
 
 EARLY_S: Final = 0.001
 """An instant counts as reached a little early: sums of floats may fall short of it."""
@@ -74,6 +89,7 @@ def composed(
     evses: Mapping[int, Evse],
     settings: Settings,
     now: Stamp,
+    around: Bounds,
 ) -> tuple[Entry, ...]:
     """Return the composite schedule of an EVSE, or of the station (0), over a window.
 
@@ -81,26 +97,51 @@ def composed(
 
     Args:
         window: first second, UTC, and the second after its last.
+        around: limits in force that do not come from profiles. Nobody knows how long those
+            will last, so they count to the end of the window: more is never told than can
+            be offered now.
     """
     start_s, end_s = window
     parts = {}
     for key, evse in evses.items():
         anchor_s = _anchor_s(evse.transaction, now) if evse.transaction else start_s
-        parts[key] = (_place(state, evse, settings, anchor_s or start_s), _local_ma(evse))
+        place = _place(state, evse, settings, anchor_s or start_s)
+        given = (*around.evses.get(key, ()), *around.station)
+        parts[key] = (place, _local(_hardware(evse), given, place))
     if evse_id != 0:
-        place, local_ma = parts[evse_id]
-        return composite.entries(state.book, place, unit, local_ma, start_s, end_s)
-    whole = _whole(evses, settings)
+        place, limits = parts[evse_id]
+        return composite.entries(state.book, place, unit, limits, start_s, end_s)
+    place = _whole(evses, settings)
+    whole = (place, _local((), around.station, place))
     return composite.station_entries(
         state.book, whole, tuple(parts.values()), unit, start_s, end_s
     )
 
 
-def _local_ma(evse: Evse) -> int:
-    """Return what hardware and board allow, mA per phase."""
-    capabilities = evse.inputs.capabilities
-    most_a = evse.spec.max_a
-    return int(1000 * (min(most_a, capabilities.max_a) if capabilities else most_a))
+def _hardware(evse: Evse) -> tuple[Limit, ...]:
+    """Return what hardware, wiring, plug and heat allow; undetected hardware limits nothing."""
+    found, capabilities = standing_limits(evse), evse.inputs.capabilities
+    return found if capabilities is None else (Limit(HARDWARE, capabilities.max_a), *found)
+
+
+def _local(own: Sequence[Limit], given: Sequence[Bound], place: Place) -> Cap:
+    """Return limits that do not come from profiles, of an EVSE or of the station."""
+    found = [*own, *_amps(given)]
+    watts = [(item.limit_w, Origin(item.origin)) for item in given if item.limit_w is not None]
+    return composite.local(
+        [(_milli(item.limit_a), Origin(item.origin)) for item in found],
+        [(_milli(power_w), origin) for power_w, origin in watts],
+        place,
+    )
+
+
+def _amps(given: Sequence[Bound]) -> list[Limit]:
+    return [Limit(one.origin, one.limit_a) for one in given if one.limit_a is not None]
+
+
+def _milli(amount: float) -> int:
+    """Return thousandths, rounded down; the tolerance keeps a float from losing a whole one."""
+    return int(amount * 1000 + 1e-6)
 
 
 # --- places ---
@@ -228,30 +269,54 @@ def _bounds(
 ) -> Bounds:
     """Return what to enforce.
 
-    A limit in W on an EVSE is spread over all its phases, whatever the profile names: its
-    vehicle may use them all. Where the phases can be switched it stays one in W, and leaves
-    its amperes to those that are connected.
+    A limit in W on an EVSE, or one in A on fewer phases than it has, is spread over all of
+    them: its vehicle may use them all. Where the phases can be switched it stays as it is, and
+    leaves its amperes to those that are connected. For the station as a whole one in A on
+    fewer phases is one on the sum of them.
     """
     found: dict[int, tuple[Bound, ...]] = {}
     for evse_id, evse in evses.items():
         mine = own.get(evse_id, Allowed())
+        given = _switched(mine, whole) if phase_switching.is_able(evse) else ()
+        phases = evse.spec.phases
+        amps = [] if mine.current_ma is None else [_spread_ma(mine.current_ma, mine, phases)]
+        amps += [] if whole.current_ma is None else [whole.current_ma]
         watts = [one.limit_mw for one in (mine, whole) if one.limit_mw is not None]
-        if phase_switching.is_able(evse) and watts:
-            amps = [one.current_ma for one in (mine, whole) if one.current_ma is not None]
-            current = (Bound(PROFILE, limit_a=min(amps) / 1000),) if amps else ()
-            found[evse_id] = (Bound(PROFILE, limit_w=min(watts) / 1000), *current)
-            continue
-        per_w = voltage_v * evse.spec.phases
-        amps = [item for item in (mine.limit_ma, whole.current_ma) if item is not None]
-        amps += [limit_mw // per_w for limit_mw in watts]
-        if amps:
-            found[evse_id] = (Bound(PROFILE, limit_a=min(amps) / 1000),)
-    station = []
+        amps += [limit_mw // (voltage_v * phases) for limit_mw in watts]
+        if given or amps:
+            found[evse_id] = given or (Bound(PROFILE, limit_a=min(amps) / 1000),)
+    return Bounds(_together(whole, voltage_v), found)
+
+
+def _switched(mine: Allowed, whole: Allowed) -> tuple[Bound, ...]:
+    """Return the bounds of an EVSE whose phases can be switched, empty without any."""
+    watts = [one.limit_mw for one in (mine, whole) if one.limit_mw is not None]
+    found = [Bound(PROFILE, limit_w=min(watts) / 1000)] if watts else []
+    if mine.current_ma is not None or mine.phases is not None:
+        limit_ma = MOST_MA if mine.current_ma is None else mine.current_ma
+        found.append(Bound(PROFILE, limit_a=limit_ma / 1000, phases=mine.phases))
     if whole.current_ma is not None:
-        station.append(Bound(PROFILE, limit_a=whole.current_ma / 1000))
+        found.append(Bound(PROFILE, limit_a=whole.current_ma / 1000))
+    return tuple(found)
+
+
+def _together(whole: Allowed, voltage_v: int) -> tuple[Bound, ...]:
+    """Return the bounds of all EVSEs together."""
+    found = []
+    if whole.current_ma is not None:
+        found.append(Bound(PROFILE, limit_a=whole.current_ma / 1000))
+        if whole.phases is not None and whole.phases < MOST_PHASES:
+            sum_mw = whole.current_ma * voltage_v * whole.phases
+            found.append(Bound(PROFILE, limit_w=sum_mw / 1000))
     if whole.limit_mw is not None:
-        station.append(Bound(PROFILE, limit_w=whole.limit_mw / 1000))
-    return Bounds(tuple(station), found)
+        found.append(Bound(PROFILE, limit_w=whole.limit_mw / 1000))
+    return tuple(found)
+
+
+def _spread_ma(limit_ma: int, allowed: Allowed, phases: int) -> int:
+    """Return what a limit leaves each phase of an EVSE if its vehicle uses all of them."""
+    named = phases if allowed.phases is None else min(allowed.phases, phases)
+    return limit_ma * named // phases
 
 
 def _allowed(book: Book, place: Place, now_s: int | None, changes: list[int]) -> Allowed:

@@ -39,6 +39,7 @@ MAX, TXP, DEFAULT, EXTERNAL = (
     Purpose.EXTERNAL,
 )
 SPECS = {1: EvseSpec(1, 1, 32.0, 3), 2: EvseSpec(2, 1, 16.0, 1)}
+SWITCHED = {**SPECS, 1: EvseSpec(1, 1, 32.0, 3, switches_phases=True)}
 PLAIN = [(0, 16)]
 
 
@@ -255,10 +256,12 @@ def test_row_21_what_is_longer_than_the_recurrence_is_shortened(
     ("evse_id", "phases", "strict", "lenient"),
     [
         (1, 3, None, None),
-        (1, 1, None, None),
+        (1, 2, "InvalidSchedule", None),
+        (1, 1, "InvalidSchedule", None),
         (2, 1, None, None),
         (2, 3, "InvalidSchedule", None),
         (0, 3, None, None),
+        (0, 1, "InvalidSchedule", None),
         (1, 0, "InvalidSchedule", "InvalidSchedule"),
         (1, 4, "InvalidSchedule", "InvalidSchedule"),
     ],
@@ -269,6 +272,17 @@ def test_row_22_the_phases_are_there(
     what = profile(1, [(0, 16, phases)])
     assert reason(what, evse_id) == strict
     assert reason(what, evse_id, lenient=True) == lenient
+
+
+def test_row_22_fewer_phases_can_be_guaranteed_where_they_are_switched() -> None:
+    what = profile(1, [(0, 16, 1)])
+    assert reason(what, specs=SWITCHED) is None
+    assert reason(what, 0, specs=SWITCHED) is None
+    assert reason(what, 0, specs={**SWITCHED, 3: EvseSpec(3, 1, 32.0, 3)}) == "InvalidSchedule"
+
+
+def test_row_22_fewer_phases_of_the_station_bound_the_sum() -> None:
+    assert reason(profile(1, [(0, 20, 1)], MAX), 0) is None
 
 
 @pytest.mark.parametrize(
@@ -286,7 +300,7 @@ def test_row_23_the_phase_can_be_used(
     phases: int, phase: int, switches: bool, expected: str | None
 ) -> None:
     what = profile(1, [(0, 16, phases, phase)])
-    assert reason(what, switches_phase=switches) == expected
+    assert reason(what, switches_phase=switches, specs=SWITCHED) == expected
 
 
 def test_row_23_a_phase_needs_the_number_of_phases() -> None:

@@ -23,7 +23,7 @@ from agent.core.smart_charging.profile import (
     Unit,
 )
 from agent.core.smart_charging.schedule import at
-from tests.support.profiles import T0, TX, profiles
+from tests.support.profiles import T0, TX, hardware, profiles
 from tests.support.slow_limits import limit_at
 
 LOCAL_MA = 32_000
@@ -74,7 +74,7 @@ def compare(
     book: Book, place: Place, unit: Unit, start: int, length: int, moments: list[int]
 ) -> None:
     """Compare at given moments, and at every boundary and the seconds around it."""
-    found = entries(book, place, unit, LOCAL_MA, start, start + length)
+    found = entries(book, place, unit, hardware(LOCAL_MA), start, start + length)
     assert found[0].start_s == 0
     assert all(one.start_s < length for one in found)
     near = {one.start_s + more for one in found for more in (-1, 0, 1)}
