@@ -20,11 +20,13 @@ them all as tests, and every driver passes them against a simulated device on it
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from hal.types import (
     MAX_OFFER_A,
     MIN_OFFER_A,
+    ConverterLimits,
+    ConverterReading,
     EvseCapabilities,
     Fault,
     IdToken,
@@ -280,6 +282,101 @@ class TokenReader(Device, Protocol):
     K3. A reader that is lost makes `run` raise, or is told as `Fault.READER_FAILURE`, unless
         it shares the line of a controller that tells so; it reads again when it is back.
     """
+
+
+class ConverterListener(Protocol):
+    """Where a DC power converter reports to; every method returns at once and never raises."""
+
+    def converter_read(self, reading: ConverterReading) -> None:
+        """Take what comes out, at least once a second while the converter is well."""
+
+    def converter_available(self, limits: ConverterLimits) -> None:
+        """Take what can be put out now: when it is known first, and on every change."""
+
+    def fault_raised(self, fault: Fault, info: str = "") -> None:
+        """Take a new fault; `info` is for people."""
+
+    def fault_cleared(self, fault: Fault) -> None:
+        """Take that a fault is over."""
+
+
+class PowerConverter(Protocol):
+    """What turns AC into the DC that goes to a vehicle; one or many modules that share it.
+
+    C1. `run` turns the output off before it says anything; it is off as well when it ends.
+    C2. An output outside the limits that were told last is a `ValueError`, and nothing
+        changes. Neither voltage nor current of all modules together exceeds what was set:
+        what can only be made coarser is rounded down.
+    C3. An output is kept up on the wire without further calls until `valid_s` is over; then
+        it is turned off without one.
+    C4. Turning off is never refused and overtakes everything else on the bus. It holds: what
+        was set before does not come back by itself, whatever is lost and returns.
+    C5. Limits are those of the modules that are there. A module that is not heard of counts
+        as delivering until its own watchdog has turned it off for certain; what it may still
+        deliver is not asked of the others before (hardware reference 1.5, rule 11).
+    C6. Without any module, or without the bus, it is `Fault.COMMUNICATION_FAULT`. What is
+        wanted is on the wire before that fault is cleared, and readings come after it.
+    C7. A reading is the sum of fresh measurements; none is told while one is missing.
+    """
+
+    @abstractmethod
+    async def run(self, listener: ConverterListener) -> None:
+        """Connect, turn off, and report until cancelled.
+
+        Raises:
+            HalError: the converter cannot be served; nothing stays open.
+        """
+
+    @abstractmethod
+    async def set_output(self, voltage_v: float, current_a: float, *, valid_s: float) -> None:
+        """Put out at most this voltage and at most this current; 0 A holds the voltage.
+
+        Args:
+            voltage_v: what is regulated while the vehicle takes less than `current_a`.
+            current_a: of all modules together.
+            valid_s: without another call within this time the output is turned off.
+
+        Raises:
+            BusError: nobody is there to be told; the output is off, or going off by itself.
+            ValueError: C2.
+        """
+
+    @abstractmethod
+    async def turn_off(self) -> None:
+        """Turn the output off.
+
+        Raises:
+            BusError: nobody is there to be told; their own watchdogs turn them off, and they
+                are told so as soon as they are back.
+        """
+
+
+def check_output(
+    limits: ConverterLimits, voltage_v: float, current_a: float, valid_s: float
+) -> None:
+    """Check the arguments of `PowerConverter.set_output`.
+
+    Their product counts too, for it is what comes out when the vehicle takes all of it.
+
+    Raises:
+        ValueError: something is outside the limits, or valid_s is not positive.
+    """
+    if not limits.min_v <= voltage_v <= limits.max_v:
+        raise ValueError(
+            f"voltage_v = {voltage_v}: {limits.min_v:g} to {limits.max_v:g} V can be put out"
+        )
+    if not 0 <= current_a <= limits.max_a:
+        raise ValueError(f"current_a = {current_a}: 0 to {limits.max_a:g} A can be put out")
+    if voltage_v * current_a > limits.max_w * (1 + _ROUNDING):
+        raise ValueError(
+            f"{voltage_v} V x {current_a} A: at most {limits.max_w:g} W can be put out"
+        )
+    if not valid_s > 0:
+        raise ValueError(f"valid_s = {valid_s}: an output is valid for more than 0 s")
+
+
+_ROUNDING: Final = 1e-9
+"""A current that was divided out of the power may come to this much more when multiplied."""
 
 
 def check_offer(limit_a: float, valid_s: float) -> None:

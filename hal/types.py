@@ -123,6 +123,36 @@ class MeterReading(Value, frozen=True):
     signed: SignedReading | None = None
 
 
+class ConverterReading(Value, frozen=True):
+    """What a DC power converter measures at its output at one instant.
+
+    Attributes:
+        voltage_v: between DC+ and DC-.
+        current_a: of all its modules together, positive towards the vehicle.
+    """
+
+    voltage_v: float
+    current_a: float
+
+
+class ConverterLimits(Value, frozen=True):
+    """What a DC power converter can put out now, with the modules that it has left.
+
+    Attributes:
+        min_v, max_v: voltages that it regulates.
+        max_a, max_w: of all its modules together; 0 when it can put out nothing.
+    """
+
+    min_v: float
+    max_v: float
+    max_a: float
+    max_w: float
+
+
+NO_OUTPUT = ConverterLimits(0.0, 0.0, 0.0, 0.0)
+"""Limits of a converter of which nothing is there or known."""
+
+
 class TokenType(enum.Enum):
     """Kinds of id token (OCPP 2.0.1 IdTokenEnumType)."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hal.api import DigitalInput, Meter, TokenReader, check_offer
+from hal.api import DigitalInput, Meter, TokenReader, check_offer, check_output
 from hal.bus.modbus import SerialPort, TcpPort
 from hal.bus.serial_line import LineSettings
 from hal.drivers.modbus_evse import ModbusEvse
@@ -28,7 +28,7 @@ from hal.sim.modbus_evse import ModbusEvseDevice
 from hal.sim.readers import SimulatedPn532, SimulatedRdm6300
 from hal.sim.remote import RemoteController, RemoteInput, RemoteReader, Simulator
 from hal.sim.vehicle import Vehicle
-from hal.types import Fault, IdToken, TokenType
+from hal.types import NO_OUTPUT, ConverterLimits, Fault, IdToken, TokenType
 from tests.support import vloop
 from tests.support.contract_hal import (
     BOARD_CLAUSES,
@@ -373,3 +373,42 @@ def test_the_temperature_of_a_controller_on_modbus(clause):
 def test_p1_what_pwm_cannot_offer_is_refused(limit_a):
     with pytest.raises(ValueError, match="0 or 6 to 80 A"):
         check_offer(limit_a, 1.0)
+
+
+# --- converters; their drivers are held to the clauses in their own test module ---
+
+LIMITS = ConverterLimits(min_v=150.0, max_v=1000.0, max_a=100.0, max_w=30_000.0)
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("output", "wrong"),
+    [
+        ((149.9, 10.0), "150 to 1000 V"),
+        ((1000.1, 10.0), "150 to 1000 V"),
+        ((NAN, 10.0), "150 to 1000 V"),
+        ((300.0, -0.1), "0 to 100 A"),
+        ((300.0, 100.1), "0 to 100 A"),
+        ((300.0, NAN), "0 to 100 A"),
+        ((400.0, 75.1), "at most 30000 W"),
+    ],
+)
+def test_c2_what_a_converter_cannot_put_out_is_refused(output, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        check_output(LIMITS, *output, 1.0)
+
+
+@pytest.mark.parametrize("valid_s", [0.0, -1.0, NAN])
+def test_an_output_is_valid_for_some_time(valid_s):
+    with pytest.raises(ValueError, match="more than 0 s"):
+        check_output(LIMITS, 300.0, 100.0, valid_s)
+
+
+def test_a_current_that_was_divided_out_of_the_power_is_within_it():
+    for voltage_v in range(300, 1000):
+        check_output(LIMITS, voltage_v, LIMITS.max_w / voltage_v, 1.0)
+
+
+def test_nothing_is_put_out_while_nothing_is_known():
+    with pytest.raises(ValueError, match="0 to 0 V"):
+        check_output(NO_OUTPUT, 400.0, 0.0, 1.0)
