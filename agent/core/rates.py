@@ -1,10 +1,11 @@
-"""That the rate of a transaction has changed because of somebody at the site (2.0.1 K11, K13).
+"""That the rate of a transaction has changed (2.0.1 K11, K13).
 
-The CSMS knows its own limits; what an energy manager or the grid operator does to a running
-transaction it has to be told, once it is more than `LimitChangeSignificance`, with what is
-offered now. That an offer ends or comes back is a change of state, and told as that. Who
-limits the whole station is taken to limit every EVSE: what leaves whom how much is a matter
-of shares.
+What an energy manager or the grid operator does to a running transaction the CSMS has to be
+told, once it is more than `LimitChangeSignificance`, with what is offered now. What its own
+profiles do it is told as well where it wants to know what is offered: its samples contain it,
+and who regulates by profiles needs the answer before the next sample. That an offer ends or
+comes back is a change of state, and told as that. Who limits the whole station is taken to
+limit every EVSE: what leaves whom how much is a matter of shares.
 
 An energy manager may regulate every few seconds, and each record is a write to flash: a
 transaction has its rate told once a minute at most, and then as it is by that time.
@@ -36,6 +37,7 @@ MEASURANDS = (
     Measurand.ENERGY_IMPORT.value,
 )
 
+_OFFERED: Final = frozenset({Measurand.CURRENT_OFFERED.value, Measurand.POWER_OFFERED.value})
 
 PAUSE_S: Final = 60.0
 """Between two rates that are told of one transaction."""
@@ -46,7 +48,7 @@ class Rate(Value, frozen=True):
 
     Attributes:
         offer_ma: per phase.
-        is_outside: somebody at the site had to do with it.
+        is_outside: somebody at the site had to do with it, or the CSMS wants all changes.
         free_s: not told again before, monotonic seconds.
         waits: there is something to tell by then.
     """
@@ -119,7 +121,8 @@ def _compared(before: Rate, now: Rate, evse: Evse, context: Context) -> tuple[Ra
 def _rate(evse: Evse, context: Context) -> Rate:
     session = evse.session
     transaction_id = session.transaction.transaction_id if isinstance(session, Active) else ""
-    is_outside = bool(context.limited & {0, evse.spec.evse_id})
+    is_wanted = not _OFFERED.isdisjoint(context.settings.members(variables.SAMPLED_MEASURANDS))
+    is_outside = is_wanted or bool(context.limited & {0, evse.spec.evse_id})
     return Rate(transaction_id, evse.supply.offer_ma, is_outside)
 
 

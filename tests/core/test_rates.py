@@ -3,11 +3,17 @@
 import pytest
 
 from agent.core.effects import TransactionUpdated
-from agent.core.events import ExternalLimitCleared, ExternalLimitSet, GridInputChanged
+from agent.core.events import (
+    ChargingProfileOffered,
+    ExternalLimitCleared,
+    ExternalLimitSet,
+    GridInputChanged,
+)
 from agent.core.rates import MEASURANDS, Rates
 from agent.core.values import ReadingContext, Trigger
 from hal.types import PilotState
-from tests.support.core import Bench
+from tests.support.core import WALL_S, Bench
+from tests.support.profiles import profile
 
 
 def charging(evses: int = 1, **settings: str) -> Bench:
@@ -133,6 +139,24 @@ def test_a_limit_that_the_csms_knows_is_not_told() -> None:
     bench.post(ExternalLimitCleared(9, "ems"))
     live(bench, 7)
     assert told(bench) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("Energy.Active.Import.Register", []),
+        ("Energy.Active.Import.Register,Current.Offered", [16.0]),
+        ("Power.Offered", [16.0]),
+    ],
+)
+def test_what_its_own_profiles_change_is_told_where_the_csms_wants_what_is_offered(
+    wanted: str, expected: list[float]
+) -> None:
+    bench = charging(SampledDataCtrlr__TxUpdatedMeasurands=wanted)
+    mine = profile(1, [(0, 16)], start=int(WALL_S) - 60)
+    bench.post(ChargingProfileOffered(8, 1, mine))
+    live(bench, 7)
+    assert told(bench) == expected
 
 
 def test_of_a_transaction_that_is_over_nothing_is_kept() -> None:

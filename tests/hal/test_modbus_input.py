@@ -18,6 +18,7 @@ class Module:
     """An I/O module with eight inputs, in all four tables."""
 
     def __init__(self, server: ModbusTcpServer, port: TcpPort, **options) -> None:
+        self.port = port
         self._server, self._table = server, options.get("table", "discrete")
         self._bit, self._closed = options.get("bit"), options.get("active", 1)
         self.input = ModbusInput(

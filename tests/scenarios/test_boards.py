@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.events import TokenPresented
+from agent.core.bounds import Site
+from agent.core.events import GridInputChanged, TokenPresented
 from hal.board_file import ModbusEvseSettings, load_board
+from hal.drivers.modbus_input import ModbusInput
 from hal.types import IdToken
+from tests.hal.test_modbus_input import ADDRESS, UNIT, module
 from tests.support.lab import TAG, VERSIONS, Lab, run
 from tests.support.wire_board import on_the_wire
 
@@ -84,3 +87,29 @@ def test_a_line_that_goes_and_comes_in_a_session_costs_nothing(tmp_path):
     lab = run(Lab("ocpp2.0.1"), story)
     billed_wh = sum(bill.energy_wh for bill in lab.bills)
     assert billed_wh == pytest.approx(lab.flowed_wh, abs=2.0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_from_the_grid_operators_contact_to_the_controllers_register(version, tmp_path):
+    """The contact on an I/O module lowers what the controller is written within a second."""
+
+    async def story(lab: Lab) -> None:
+        async with module() as rig, on_the_wire(lab, BOARDS / "phoenix-charx.toml", tmp_path):
+            await lab.start()
+            contact = ModbusInput(rig.port, UNIT, address=ADDRESS)
+            watching = asyncio.create_task(
+                contact.run(lambda active: lab.post(GridInputChanged(active=active)))
+            )
+            await lab.online()
+            lab.plug(ampacity_a=32.0)
+            await lab.until(lambda: lab.connector() == "Preparing")
+            tap(lab, 1)
+            await lab.until(lambda: lab.connector() == "Charging")
+            await lab.until(lambda: lab.evse().offer_a == 32.0)
+            await rig.activate(active=True)
+            await lab.until(lambda: lab.evse().offer_a == 8.0, limit_s=1.0)
+            await rig.activate(active=False)
+            await lab.until(lambda: lab.evse().offer_a == 32.0)
+            watching.cancel()
+
+    run(Lab(version, site=Site(grid_w=5_520.0)), story)

@@ -9,10 +9,12 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.core.smart_charging.composite import Place, at_instant, effective, entries
 from agent.core.smart_charging.profile import (
     Book,
+    Entry,
     Installed,
     Kind,
     Period,
@@ -94,6 +96,41 @@ def compare(
             falls_back=place.falls_back,
         )
         assert (told.limit, told.phases) == expected, (offset, told, expected)
+
+
+@given(
+    book=books(),
+    less=st.dictionaries(st.integers(1, 12), st.integers(0, 100), max_size=4),
+    local_ma=st.integers(0, LOCAL_MA),
+    unit=st.sampled_from(Unit),
+    tx=st.sampled_from((TX, None)),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_lower_limit_never_allows_more_at_any_instant(
+    book: Book, less: dict[int, int], local_ma: int, unit: Unit, tx: str | None
+) -> None:
+    """The engine is monotone: in every profile, and in what the hardware allows."""
+    place, end = Place(1, 3, 230, tx, T0 - 500), T0 + 200_000
+    lower = Book({key: _lowered(one, less) for key, one in book.entries.items()})
+    whole = entries(book, place, unit, hardware(LOCAL_MA), T0, end)
+    within = entries(lower, place, unit, hardware(local_ma), T0, end)
+    for offset in {one.start_s for one in (*whole, *within)}:
+        assert _told(within, offset) <= _told(whole, offset)
+
+
+def _lowered(one: Installed, percent: dict[int, int]) -> Installed:
+    part = percent.get(one.profile.profile_id, 100)
+
+    def schedule(of: Schedule) -> Schedule:
+        periods = (replace(item, limit=item.limit * part // 100) for item in of.periods)
+        return replace(of, periods=tuple(periods))
+
+    schedules = tuple(map(schedule, one.profile.schedules))
+    return replace(one, profile=replace(one.profile, schedules=schedules))
+
+
+def _told(found: tuple[Entry, ...], offset: int) -> int:
+    return [one.limit for one in found if one.start_s <= offset][-1]
 
 
 @given(book=books(), second=st.integers(T0 - 200_000, T0 + 200_000))
