@@ -9,9 +9,13 @@ undecoded. Everything else goes through `_examined`, which takes what the field 
 send (numeric ids, a missing or `null` payload, short CALLERRORs, extra elements) and says of
 the rest what is wrong with it. Nothing that arrives raises anything but `FrameError`: not
 text that is no JSON, not NaN, not lone surrogates, not a hundred thousand brackets.
+
+Whoever made a mistake wants to know which call it was: where a frame cannot be read as a whole,
+its beginning is looked at, and a call whose id stands there is refused under it.
 """
 
 import enum
+import re
 from typing import Any, TypeAlias
 
 import msgspec
@@ -31,6 +35,9 @@ LONGEST_CODE = 64
 LONGEST_DESCRIPTION = 255
 """Characters that are kept of an error description (OCPP 2.0.1 part 4, chapter 4.2.3)."""
 
+LONGEST_BEGINNING = 512
+"""Characters of an unreadable frame that are looked at for its id."""
+
 _CALL, _RESULT, _ERROR = 2, 3, 4
 _ACTION_AT = 2  # the place of the action in a CALL
 
@@ -42,6 +49,7 @@ class Flaw(enum.Enum):
     """What is wrong with a frame, or with its place in the conversation."""
 
     UNREADABLE = "not a JSON array"
+    BAD_PAYLOAD = "the payload is not readable JSON"
     TOO_LONG = "longer than the limit"
     UNKNOWN_TYPE = "unknown message type"
     BAD_ID = "message id missing, too long, or neither string nor number"
@@ -97,6 +105,10 @@ Frame: TypeAlias = CallFrame | ResultFrame | ErrorFrame
 _TYPED = msgspec.json.Decoder(CallFrame | ResultFrame | ErrorFrame)
 _PARTS = msgspec.json.Decoder(list[msgspec.Raw])
 _ANSWERS = (_RESULT, _ERROR)
+_BEGINNING = re.compile(
+    r"\s*\[\s*(?P<kind>[234])\s*,\s*"
+    r'(?P<id>"[^"\\\x00-\x1f\ud800-\udfff]{1,128}"|-?(?:0|[1-9][0-9]{0,19}))\s*[,\]]'
+)
 
 
 def parse(text: str | bytes) -> tuple[Frame, bytes]:
@@ -116,13 +128,28 @@ def parse(text: str | bytes) -> tuple[Frame, bytes]:
     except msgspec.ValidationError:
         return _examined(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise FrameError(Flaw.UNREADABLE) from None
+        raise _unreadable(text) from None
     id_json = msgspec.json.encode(frame.message_id)
     if len(frame.message_id) > LONGEST_RULED:
         noted(Quirk.LONG_ID)
     if len(frame.message_id) > LONGEST_ID:
         raise FrameError(Flaw.BAD_ID, id_json, is_answer=not isinstance(frame, CallFrame))
     return frame, id_json
+
+
+def beginning(text: str | bytes, flaw: Flaw) -> FrameError:
+    """Return what is wrong with a frame of which only the beginning is looked at.
+
+    An id is repeated only as it was written, without escapes.
+    """
+    start = text[:LONGEST_BEGINNING]
+    if isinstance(start, bytes):
+        start = start.decode("ascii", "surrogateescape")
+    found = _BEGINNING.match(start)
+    if found is None:
+        return FrameError(flaw)
+    is_answer = int(found["kind"]) in _ANSWERS
+    return FrameError(flaw, found["id"].encode(), is_answer=is_answer)
 
 
 def payload_of(frame: CallFrame | ResultFrame) -> msgspec.Raw:
@@ -154,7 +181,7 @@ def _examined(text: str) -> tuple[Frame, bytes]:
     try:
         parts = _PARTS.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        raise FrameError(Flaw.UNREADABLE) from None
+        raise _unreadable(text) from None
     if not parts:
         raise FrameError(Flaw.UNREADABLE)
     kind = _scalar(parts[0])
@@ -168,6 +195,14 @@ def _examined(text: str) -> tuple[Frame, bytes]:
     if not isinstance(action, str):
         raise FrameError(Flaw.BAD_CALL, id_json)
     return CallFrame(message_id, action, *parts[3:4]), id_json
+
+
+def _unreadable(text: str) -> FrameError:
+    """Return what is wrong with text that is no JSON; one that was cut off is no frame."""
+    if not text.rstrip().endswith("]"):
+        return FrameError(Flaw.UNREADABLE)
+    error = beginning(text, Flaw.BAD_PAYLOAD)
+    return FrameError(Flaw.UNREADABLE) if error.id_json is None else error
 
 
 def _answer(kind: Any, message_id: str, parts: list[msgspec.Raw]) -> Frame:

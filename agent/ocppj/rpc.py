@@ -26,7 +26,9 @@ from agent.ocppj.frames import CallFrame, ErrorFrame, Flaw, FrameError, ResultFr
 from agent.ocppj.quirks import Quirk, noted
 
 LONGEST_FRAME = 65_536
-"""Characters of a frame that we take unless told otherwise (1.6 reference 1.2)."""
+"""Characters of a frame that we take unless told otherwise (1.6 reference 1.2).
+
+Of a longer one that the link still lets through only the id is read, to refuse it under."""
 
 OPEN_MOST = 16
 """Calls of the other side that may wait for our answers (1.6 reference 1.6)."""
@@ -38,6 +40,8 @@ _CODES = {
     Flaw.UNKNOWN_TYPE: RpcErrorCode.MESSAGE_TYPE_NOT_SUPPORTED,
     Flaw.BUSY: RpcErrorCode.GENERIC_ERROR,
     Flaw.DUPLICATE: RpcErrorCode.GENERIC_ERROR,
+    Flaw.BAD_PAYLOAD: RpcErrorCode.FORMAT_VIOLATION,
+    Flaw.TOO_LONG: RpcErrorCode.FORMAT_VIOLATION,
 }
 
 
@@ -170,7 +174,7 @@ class Rpc:
     def receive(self, text: str | bytes) -> Received:
         """Take a frame and return what it means."""
         if len(text) > self._limit:
-            return self._turned_down(FrameError(Flaw.TOO_LONG))
+            return self._turned_down(frames.beginning(text, Flaw.TOO_LONG))
         try:
             frame, id_json = frames.parse(text)
         except FrameError as error:
@@ -245,6 +249,8 @@ class Rpc:
             return Dropped(error.flaw)
         if error.is_answer or (id_json is None and is_16):
             return Dropped(error.flaw)
-        code = _CODES.get(error.flaw, RpcErrorCode.RPC_FRAMEWORK_ERROR)
+        code = RpcErrorCode.RPC_FRAMEWORK_ERROR
+        if id_json is not None:
+            code = _CODES.get(error.flaw, code)
         text = spelled(code, self._subprotocol)
         return Refused(frames.error(id_json or b'"-1"', text, error.flaw.value), error.flaw)

@@ -53,8 +53,11 @@ OPEN_TIMEOUT_S: Final = 20.0
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long a peer may take to answer our close."""
 
-MAX_FRAME_BYTES: Final = 64 * 1024
-"""Longest message that is received; a longer one ends the link with 1009."""
+MAX_FRAME_BYTES: Final = 1024 * 1024
+"""Longest message that is received; a longer one ends the link with 1009.
+
+It is more than is ever taken (`agent.ocppj.rpc.LONGEST_FRAME`): whoever asks too much at once
+is told so, and keeps the link."""
 
 MAX_FRAMES_WAITING: Final = 4
 """Frames read ahead; then the peer has to wait, and TCP tells it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from math import nan
 
 import pytest
 from ocpp.v16 import call
@@ -22,6 +23,12 @@ BROKEN = {
         "PropertyConstraintViolation",
     ),
     "no object": ("ClearCache", ["?"], "FormationViolation"),
+    "no number": (
+        "GetCompositeSchedule",
+        {"connectorId": 1, "duration": nan},
+        "FormationViolation",
+    ),
+    "half a megabyte": ("ClearCache", {"x": "x" * 500_000}, "FormationViolation"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from math import nan
 
 import pytest
 from ocpp.v201 import call
@@ -28,6 +29,8 @@ BROKEN = {
         {"getVariableData": []},
         "OccurrenceConstraintViolation",
     ),
+    "no number": ("GetCompositeSchedule", {"evseId": 1, "duration": nan}, "FormatViolation"),
+    "half a megabyte": ("ClearCache", {"x": "x" * 500_000}, "FormatViolation"),
 }
 
 

@@ -51,24 +51,56 @@ def test_bytes_are_read_like_text():
         "[]",
         '[2,"m1","A",{}',
         '[2,"m1","A",{}]x',
-        '[2,"m1","A",{"x":NaN}]',
-        '[2,"m1","A",{"x":Infinity}]',
-        '[2,"m1","A",{"x":"\\ud800 lone"}]',
-        '[2,"m1","A",{"x":"\ud800"}]',
         '[2,"\ud800","A",{}]',
-        '[2,5,{"x":"\\ud800 lone"}]',
         "\ufeff[]",
         b'[2,"m1","A",{"x":"\xff"}]',
-        '[2,"m1","A",' + "[" * 100_000 + "]" * 100_000 + "]",
-        '[2,5,"A",' + "[" * 100_000 + "]" * 100_000 + "]",
         "[" * 100_000,
         '{"a":' * 100_000,
         '[5,{"x":NaN}]',
+        '[2,"es\\"caped","A",{"x":NaN}]',
+        '[2,007,"A",{"x":NaN}]',
+        '[2,"' + "x" * 129 + '","A",{"x":NaN}]',
     ],
 )
 def test_what_is_no_json_array_is_unreadable(text):
     error = flaw(text)
     assert (error.flaw, error.id_json, error.is_answer) == (Flaw.UNREADABLE, None, False)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        '"A",{"x":NaN}]',
+        '"A",{"x":-Infinity}] \n',
+        '"A",{"x":"\\ud800 lone"}]',
+        '"A",{"x":"\ud800"}]',
+        '{"x":"\\ud800 lone"}]',
+        '"A",' + "[" * 100_000 + "]" * 100_000 + "]",
+    ],
+)
+@pytest.mark.parametrize("written", ['"m1"', '"ä"', "5", "-5", "0"])
+def test_a_payload_that_cannot_be_read_leaves_the_id(written, rest):
+    error = flaw(f"[2,{written},{rest}")
+    assert (error.flaw, error.id_json) == (Flaw.BAD_PAYLOAD, written.encode())
+    assert not error.is_answer
+    assert flaw(f"[3,{written},{rest}").is_answer
+    assert flaw(f" [ 4 , {written} , {rest}").is_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "id_json"),
+    [
+        ('[2,"m1","A",{', b'"m1"'),
+        (b'[2,7,"A",{', b"7"),
+        ('[2,"ä","A",{', '"ä"'.encode()),
+        ('[2,"ä","A",{'.encode(), None),
+        ("{", None),
+        (" " * frames.LONGEST_BEGINNING + '[2,"m1","A",{', None),
+    ],
+)
+def test_of_a_frame_that_is_too_long_the_beginning_is_read(text, id_json):
+    error = frames.beginning(text, Flaw.TOO_LONG)
+    assert (error.flaw, error.id_json) == (Flaw.TOO_LONG, id_json)
 
 
 def test_a_missing_and_a_null_payload_count_as_empty():

@@ -295,9 +295,13 @@ GARBAGE = [
     "{}",
     "[]",
     b"\xff\xfe",
+    "[" * 20_000,
+    '[2,"c1","A",{"x":NaN}',
+]
+
+BAD_PAYLOADS = [
     '[2,"c1","A",{"x":NaN}]',
     '[2,"c1","A",{"x":"\\ud800"}]',
-    "[" * 20_000,
     '[2,"c1","A",' + "[" * 20_000 + "]" * 20_000 + "]",
 ]
 
@@ -310,6 +314,14 @@ def test_16_drops_what_it_cannot_parse(frame):
 @pytest.mark.parametrize("frame", GARBAGE)
 def test_201_answers_what_it_cannot_parse_with_the_id_minus_one(frame):
     assert refusal(rpc_201().receive(frame)) == ("-1", "RpcFrameworkError")
+
+
+@pytest.mark.parametrize("frame", BAD_PAYLOADS)
+def test_a_call_with_a_payload_that_cannot_be_read_is_refused_under_its_id(frame):
+    assert refusal(rpc_16().receive(frame)) == ("c1", "FormationViolation")
+    assert refusal(rpc_201().receive(frame)) == ("c1", "FormatViolation")
+    answer = frame.replace("2", "3", 1)
+    assert rpc_201().receive(answer) == Dropped(Flaw.BAD_PAYLOAD)
 
 
 @pytest.mark.parametrize("kind", ["5", "6", "1", '"2"', "null"])
@@ -343,17 +355,24 @@ def test_a_call_without_an_action_is_refused(frame):
 def test_a_frame_over_the_limit_is_not_parsed():
     frame = '[2,"c1","Reset",{}]'
     assert isinstance(Rpc("ocpp1.6", limit=len(frame)).receive(frame), CallReceived)
+    for version, code in (("ocpp1.6", "FormationViolation"), ("ocpp2.0.1", "FormatViolation")):
+        refused = Rpc(version, limit=len(frame) - 1).receive(frame)
+        assert refusal(refused) == ("c1", code)
+        assert refused.reason is Flaw.TOO_LONG
+
+
+def test_without_an_id_it_is_what_cannot_be_parsed():
+    frame = '{"2": "Reset"}'
     assert Rpc("ocpp1.6", limit=len(frame) - 1).receive(frame) == Dropped(Flaw.TOO_LONG)
     refused = Rpc("ocpp2.0.1", limit=len(frame) - 1).receive(frame)
     assert refusal(refused) == ("-1", "RpcFrameworkError")
-    assert refused.reason is Flaw.TOO_LONG
 
 
 def test_a_bad_frame_leaves_the_conversation_as_it_was():
     rpc = rpc_201()
     rpc.call("Heartbeat", b"{}", "m1", 0.0, 30.0)
     call = rpc.receive('[2,"c1","Reset",{}]')
-    for frame in GARBAGE:
+    for frame in (*GARBAGE, *BAD_PAYLOADS):
         rpc.receive(frame)
     assert rpc.in_flight.message_id == "m1"
     assert json.loads(rpc.result(call, b"{}")) == [3, "c1", {}]

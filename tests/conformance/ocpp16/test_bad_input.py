@@ -394,8 +394,9 @@ def test_a_list_of_ten_thousand_tags_is_not_even_read() -> None:
             await victim.settled(0.1)
             before = victim.kept()
             tags = [entry(f"T{number}") for number in range(10_000)]
-            await victim.say([2, "bad", "SendLocalList", listed(1, "Full", *tags)])
-            await victim.silent(30.0)
+            frame = [2, "bad", "SendLocalList", listed(1, "Full", *tags)]
+            answer = await victim.throw(frame, "bad")
+            assert answer[:3] == [ERROR, "bad", "FormationViolation"]
             assert victim.kept() == before
             await victim.lives()
 
