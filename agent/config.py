@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from agent import pem
 from agent.config_limits import ExternalLimits
+from agent.config_transfer import Transfer, hosts_mistake, placed
 from agent.custom_keys import MOST_KEYS, CustomKey, note_key_mistakes
 from agent.secret import (
     PLACES,
@@ -169,6 +170,7 @@ class _AgentFile(Table, frozen=True, kw_only=True):
     storage: _StorageTable = _StorageTable()
     control: _ControlTable = _ControlTable()
     external_limits: ExternalLimits = ExternalLimits()
+    transfer: Transfer = Transfer()
     custom_keys: Annotated[dict[str, CustomKey], Meta(max_length=MOST_KEYS)] = {}
 
 
@@ -212,6 +214,7 @@ class Config(Table, frozen=True, kw_only=True):
     trace_bytes: int
     control_socket: Path
     external_limits: ExternalLimits = ExternalLimits()
+    transfer: Transfer = Transfer()
     custom_keys: dict[str, CustomKey] = {}
 
 
@@ -266,6 +269,7 @@ class _Tables:
         self.hardware = file.part(("hardware",), _HardwareTable)
         self.firmware = file.part(("firmware",), Firmware)
         self.control = file.part(("control",), _ControlTable)
+        self.transfer = file.part(("transfer",), Transfer)
         for path, message in _mistakes(self):
             file.problem(path, f"{schema.path_text(path).removeprefix('$.')} {message}")
         note_key_mistakes(file)
@@ -280,6 +284,8 @@ class _Tables:
                 yield ("csms", index, "password"), csms.password
         if self.security is not None and self.security.client_key is not None:
             yield ("security", "client_key"), self.security.client_key
+        if self.transfer is not None and self.transfer.ssh_key is not None:
+            yield ("transfer", "ssh_key"), self.transfer.ssh_key
 
     def certificates(self) -> Iterator[tuple[schema.Path, Path]]:
         if (table := self.security) is None:
@@ -305,6 +311,7 @@ def _config(file: _AgentFile, path: Path) -> Config:
         trace_bytes=file.storage.trace_bytes,
         control_socket=base / file.control.socket,
         external_limits=file.external_limits,
+        transfer=placed(file.transfer, base),
         custom_keys=file.custom_keys,
     )
 
@@ -413,6 +420,9 @@ def _check_named(tables: _Tables, at_s: float | None) -> None:
     """Note what is wrong with the secrets and certificates that the file names."""
     found = [(path, _secret_mistake(path, secret, tables)) for path, secret in tables.secrets()]
     found += [(path, pem.certificates_mistake(file)) for path, file in tables.certificates()]
+    if tables.transfer is not None and tables.transfer.known_hosts is not None:
+        hosts = tables.base / tables.transfer.known_hosts
+        found.append((("transfer", "known_hosts"), hosts_mistake(hosts)))
     if at_s is not None:
         wrong = {path for path, message in found if message is not None}
         found += [item for item in _inspected(tables, at_s) if item[0] not in wrong]
@@ -445,4 +455,6 @@ def _secret_mistake(path: schema.Path, secret: Secret, tables: _Tables) -> str |
         return str(error)
     if path[-1] == "client_key" and not pem.is_private_key(content):
         return f"{secret.place} must be a private key in PEM that is not encrypted"
+    if path[-1] == "ssh_key" and not pem.is_private_key(content, is_ssh=True):
+        return f"{secret.place} must be a private key, as ssh-keygen writes it"
     return None

@@ -54,7 +54,6 @@ from agent.security.keystore import Keystore
 from agent.security.log import SecurityLog
 from agent.security.provisioning import ProvisioningError, Source, provisioned, recovered
 from agent.store.database import Loaded, Store, StoreError
-from agent.transfer.job import protocols
 from agent.transport.link import DialTarget
 from agent.transport.websocket import WebSocketDialer
 from hal.board import Board, EvseSettings, Hardware, build, check_board, load_board
@@ -262,7 +261,7 @@ class Agent:
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
             site=_site(self._board, self._config.external_limits.safe_a),
-            protocols=protocols(),
+            protocols=upkeep.protocols(self._config),
             custom=custom_variables(self._config.custom_keys),
             networks=tuple(
                 Network(profile.security_profile, profile.password is not None)

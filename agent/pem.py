@@ -17,9 +17,13 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----\s+([A-Za-z0-9+/=\s]+)-----END \1-
 _PRIVATE_KEYS = {b"PRIVATE KEY", b"EC PRIVATE KEY", b"RSA PRIVATE KEY"}
 
 
-def is_private_key(text: bytes) -> bool:
-    """Tell whether there is a private key that is not encrypted."""
-    return not _PRIVATE_KEYS.isdisjoint(_labels(text))
+def is_private_key(text: bytes, *, is_ssh: bool = False) -> bool:
+    """Tell whether there is a private key; one for SSH may be in OpenSSH's own form.
+
+    A key in PEM that is encrypted is none; of OpenSSH's form only its user knows.
+    """
+    kinds = {*_PRIVATE_KEYS, b"OPENSSH PRIVATE KEY"} if is_ssh else _PRIVATE_KEYS
+    return not kinds.isdisjoint(_labels(text))
 
 
 def certificates_mistake(path: Path) -> str | None:

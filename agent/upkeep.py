@@ -4,13 +4,16 @@ import logging
 from collections.abc import Callable
 
 from agent.config import Config
+from agent.config_transfer import LEARNED, hosts_files, serves_sftp
 from agent.firmware.errors import UnreadableImageError
 from agent.firmware.manifest import decoded
 from agent.runtime.kernel import Kernel
+from agent.runtime.transfers import FileSetup
 from agent.runtime.updater import Setup, Updater
 from agent.runtime.uploader import Facts, LogSetup, Uploader
 from agent.secret import Secret, SecretError, read_secret
 from agent.security.keystore import Keystore
+from agent.transfer import job
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ def updater(
         command=firmware.command,
         crls=tuple(base / path for path in firmware.revocation_lists),
         keystore=Keystore(storage),
-        known_hosts=storage / "known_hosts",
+        files=files(config),
         allows_downgrade=firmware.allow_downgrade,
         most_bytes=firmware.max_bytes,
     )
@@ -61,13 +64,36 @@ def updater(
 def uploader(config: Config, kernel: Kernel, facts: Facts) -> Uploader:
     """Return what writes and sends logs."""
     storage = config.storage_directory
-    setup = LogSetup(
-        storage,
-        secrets(config),
-        keystore=Keystore(storage),
-        known_hosts=storage / "known_hosts",
-    )
+    setup = LogSetup(storage, secrets(config), files(config))
     return Uploader(setup, kernel, facts)
+
+
+def protocols(config: Config) -> tuple[str, ...]:
+    """Return how files can be fetched and sent, as SupportedFileTransferProtocols lists it."""
+    has_hosts = serves_sftp(config.transfer, config.storage_directory)
+    return tuple(name for name in job.protocols() if name != "SFTP" or has_hosts)
+
+
+def files(config: Config) -> FileSetup:
+    """Return how files are fetched and sent."""
+    storage, transfer = config.storage_directory, config.transfer
+
+    def ssh_key() -> str | None:
+        """Read it when it is needed: it may have been changed since, and is not kept."""
+        if transfer.ssh_key is None:
+            return None
+        try:
+            return read_secret(transfer.ssh_key, config.path.parent).decode()
+        except (SecretError, UnicodeDecodeError) as error:
+            logger.error("[transfer] ssh_key: %s", error)
+            return None
+
+    return FileSetup(
+        keystore=Keystore(storage),
+        known_hosts=hosts_files(transfer, storage),
+        learned_hosts=storage / LEARNED if transfer.unknown_hosts == "learn" else None,
+        ssh_key=ssh_key,
+    )
 
 
 def secrets(config: Config) -> tuple[str, ...]:

@@ -693,6 +693,35 @@ UNSIGNED_UPDATES = Variable(
     members=("Profile0", "Always", "Never"),
     maximum=30,
 )
+TRANSFER_RATE = Variable(
+    "FileTransferCtrlr",
+    "MaxRate",
+    Kind.INTEGER,
+    "0",
+    "How fast files are fetched and sent at most; 0: as fast as it goes.",
+    key="FileTransferMaxRate",
+    unit="B/s",
+    minimum=0,
+    maximum=1_000_000_000,
+)
+TRANSFER_DURATION = _seconds(
+    "FileTransferCtrlr",
+    "MaxDuration",
+    21_600,
+    "How long one attempt at a file may take; a download goes on where it was at the next.",
+    key="FileTransferMaxDuration",
+    minimum=10,
+    maximum=604_800,
+)
+TRANSFER_IDLE = _seconds(
+    "FileTransferCtrlr",
+    "IdleTimeout",
+    60,
+    "How long no byte of a file may move before the attempt has failed.",
+    key="FileTransferIdleTimeout",
+    minimum=1,
+    maximum=3_600,
+)
 DATA_VENDORS = Variable(
     "CustomizationCtrlr",
     "DataTransferVendors",

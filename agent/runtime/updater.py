@@ -24,14 +24,13 @@ from agent.runtime.child import ChildError, run_child
 from agent.runtime.credentials import installed
 from agent.runtime.follower import Follower
 from agent.runtime.kernel import Kernel
+from agent.runtime.transfers import FileSetup, Transfers
 from agent.security.keystore import Keystore
-from agent.transfer.job import Failed, Finished, Job, Progressed, Reason
-from agent.transfer.job import Said as Transferred
+from agent.transfer.job import Finished, Reason
 from hal.types import Value
 
 logger = logging.getLogger(__name__)
 
-DOWNLOAD_S: Final = 6 * 3600
 INSTALL_S: Final = 3900.0
 SPARE_BYTES: Final = 16 << 20
 """What a download leaves free on the disk: bills are written there too."""
@@ -60,9 +59,8 @@ class Setup(Value, frozen=True):
         installer: "slots", "rauc" or "command".
         directory: where images are kept; private to the agent.
         roots, crls: PEM files of the manufacturer.
-        web_roots: PEM files that servers are trusted by, beside the system's.
         keystore: where the roots are that are installed now, beside the ones named here.
-        known_hosts: SSH host keys, if that file is there.
+        files: how images are fetched.
     """
 
     installer: str
@@ -74,9 +72,8 @@ class Setup(Value, frozen=True):
     command: tuple[str, ...] = ()
     roots: tuple[Path, ...] = ()
     crls: tuple[Path, ...] = ()
-    web_roots: tuple[Path, ...] = ()
-    known_hosts: Path | None = None
     keystore: Keystore | None = None
+    files: FileSetup = FileSetup()
     allows_downgrade: bool = False
     most_bytes: int = 1 << 30
 
@@ -93,6 +90,7 @@ class Updater:
             wall_s: gives the time as the station knows it, UTC seconds.
         """
         self._setup, self._kernel, self._wall_s = setup, kernel, wall_s
+        self._transfers = Transfers(setup.files, kernel)
         self._follower = Follower(self._done, kernel.post)
 
     async def run(self) -> None:
@@ -138,15 +136,8 @@ class Updater:
         except OSError as error:
             return UpdateWorkEnded(work, Failure.IMPOSSIBLE, f"{error.strerror}")
         part = path.stat().st_size if path.exists() else 0
-        job = Job(
-            work.order.location,
-            str(path),
-            roots=self._roots(CertificateKind.CSMS_ROOT, self._setup.web_roots),
-            known_hosts=str(self._setup.known_hosts) if self._setup.known_hosts else None,
-            most_bytes=min(self._setup.most_bytes, max(free + part, 0)),
-            limit_s=DOWNLOAD_S,
-        )
-        said = await transferred(job)
+        most_bytes = min(self._setup.most_bytes, max(free + part, 0))
+        said = await self._transfers.fetched(work.order.location, path, most_bytes)
         if isinstance(said, Finished):
             return UpdateWorkEnded(work)
         failure = Failure.TRANSFER if said.reason in _LATER else Failure.IMPOSSIBLE
@@ -174,7 +165,7 @@ class Updater:
             image=str(self._image(work)) if work else "",
             certificate=work.order.certificate if work else None,
             signature=work.order.signature if work else None,
-            roots=self._roots(CertificateKind.MANUFACTURER_ROOT, setup.roots),
+            roots=self._roots(),
             crls=tuple(map(str, setup.crls)),
             at_s=self._wall_s(),
             product=setup.product,
@@ -184,9 +175,10 @@ class Updater:
             most_bytes=setup.most_bytes,
         )
 
-    def _roots(self, kind: CertificateKind, named: tuple[Path, ...]) -> tuple[str, ...]:
-        found = installed(self._kernel.station, kind, self._setup.keystore)
-        return tuple(map(str, (*named, *found)))
+    def _roots(self) -> tuple[str, ...]:
+        station, kind = self._kernel.station, CertificateKind.MANUFACTURER_ROOT
+        found = installed(station, kind, self._setup.keystore)
+        return tuple(map(str, (*self._setup.roots, *found)))
 
     async def _told(self, task: Task) -> Result:
         try:
@@ -206,21 +198,3 @@ def _ended(work: UpdateWork, result: Result) -> UpdateWorkEnded:
             early = work.step in {Step.CHECK, Step.VERIFY}
             failure = Failure.IMPOSSIBLE if early else Failure.INSTALLATION
             return UpdateWorkEnded(work, failure, info)
-
-
-async def transferred(job: Job) -> Finished | Failed:
-    """Let the transfer process do a job."""
-
-    def is_last(said: Transferred) -> bool:
-        if isinstance(said, Progressed):
-            logger.debug("%d of %s bytes", said.size, said.total)
-        return not isinstance(said, Progressed)
-
-    limit_s = job.limit_s + 60.0
-    try:
-        last: Finished | Failed = await run_child(
-            "agent.transfer", job, Transferred, limit_s=limit_s, is_last=is_last
-        )
-    except ChildError as error:
-        return Failed(Reason.FAILED, str(error))
-    return last

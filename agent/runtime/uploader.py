@@ -13,22 +13,18 @@ from agent.core.effects import Effect
 from agent.core.events import Event, UploadEnded
 from agent.core.orders import LogKind, UploadStatus, UploadWork
 from agent.core.station import Station
-from agent.core.trust import CertificateKind
 from agent.diagnostics.job import Job as Bundle
 from agent.diagnostics.job import Said, Unwritten, Written
 from agent.runtime.child import ChildError, run_child
-from agent.runtime.credentials import installed
 from agent.runtime.follower import Follower
 from agent.runtime.kernel import Kernel
-from agent.runtime.updater import transferred
-from agent.security.keystore import Keystore
-from agent.transfer.job import Finished, Job, Reason
+from agent.runtime.transfers import FileSetup, Transfers
+from agent.transfer.job import Finished, Reason
 from hal.types import Value
 
 logger = logging.getLogger(__name__)
 
 WRITE_S: Final = 300.0
-UPLOAD_S: Final = 3600
 
 _STATUSES: Final = {
     Reason.FAILED: UploadStatus.UPLOAD_FAILURE,
@@ -45,15 +41,12 @@ class LogSetup(Value, frozen=True):
     Attributes:
         directory: the state directory.
         secrets: what no bundle may hold.
-        web_roots: PEM files that servers are trusted by, beside the system's.
-        keystore: where the roots are that are installed now, beside those.
+        files: how logs are sent.
     """
 
     directory: Path
     secrets: tuple[str, ...] = ()
-    web_roots: tuple[Path, ...] = ()
-    keystore: Keystore | None = None
-    known_hosts: Path | None = None
+    files: FileSetup = FileSetup()
 
 
 Facts = Callable[[], tuple[dict[str, Any], tuple[dict[str, Any], ...]]]
@@ -65,6 +58,7 @@ class Uploader:
 
     def __init__(self, setup: LogSetup, kernel: Kernel, facts: Facts) -> None:
         self._setup, self._kernel, self._facts = setup, kernel, facts
+        self._transfers = Transfers(setup.files, kernel)
         self._follower = Follower(self._done, kernel.post)
 
     async def run(self) -> None:
@@ -105,26 +99,12 @@ class Uploader:
             path.unlink(missing_ok=True)
 
     async def _sent(self, work: UploadWork, path: Path) -> Event:
-        hosts = self._setup.known_hosts
-        job = Job(
-            work.order.location,
-            str(path),
-            is_upload=True,
-            file_name=work.file_name,
-            roots=tuple(map(str, self._roots())),
-            known_hosts=None if hosts is None else str(hosts),
-            limit_s=UPLOAD_S,
-        )
-        said = await transferred(job)
+        said = await self._transfers.sent(work.order.location, path, work.file_name)
         if isinstance(said, Finished):
             logger.info("%s is sent, %d bytes", work.file_name, said.size)
             return UploadEnded(work, UploadStatus.UPLOADED)
         logger.warning("%s is not sent: %s", work.file_name, said.info)
         return UploadEnded(work, _STATUSES[said.reason], said.info[:255])
-
-    def _roots(self) -> tuple[Path, ...]:
-        station, kind = self._kernel.station, CertificateKind.CSMS_ROOT
-        return (*self._setup.web_roots, *installed(station, kind, self._setup.keystore))
 
     def _secrets(self) -> tuple[str, ...]:
         """Return the configured secrets, and the password that was set since."""

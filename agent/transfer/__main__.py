@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import signal
 import sys
 import threading
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import msgspec
 
 from agent.transfer.job import Failed, Finished, Job, Place, Reason, Said, TransferError
+from agent.transfer.passage import Passage, watch
 
 _MODULES: Final = {
     "http": "http",
@@ -24,35 +24,52 @@ def main() -> int:
     """Do the job on the standard input; return the exit code."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.alarm(job.limit_s)  # ends the process, whatever it waits for
+    passage = Passage(_say, job.bytes_per_s)
+    watch(job, passage.moved, _give_up)
     os.nice(10)
-    try:
-        _say(Finished(_done(job)))
-    except TransferError as error:
-        _say(Failed(error.reason, str(error)))
-    except OSError as error:
-        _say(Failed(Reason.FAILED, f"{type(error).__name__}: {error.strerror}"))
+    _say(_outcome(job, passage))
     return 0
 
 
-def _done(job: Job) -> int:
-    place = Place(job.url)
-    name = _MODULES.get(place.scheme)
+def _outcome(job: Job, passage: Passage) -> Finished | Failed:
+    """Do the job; return how it ended, without a word of what is secret."""
+    try:
+        place = Place(job.url)
+    except TransferError as error:
+        return Failed(error.reason, str(error))
+    try:
+        return Finished(_done(job, place.scheme, passage))
+    except TransferError as error:
+        return Failed(error.reason, place.without_secrets(str(error)))
+    except OSError as error:
+        return Failed(Reason.FAILED, f"{type(error).__name__}: {error.strerror}")
+    except Exception as error:  # noqa: BLE001  a traceback may show the location
+        return Failed(Reason.FAILED, place.without_secrets(f"{type(error).__name__}: {error}"))
+
+
+def _done(job: Job, scheme: str, passage: Passage) -> int:
+    name = _MODULES.get(scheme)
     if name is None:
-        raise TransferError(Reason.UNSUPPORTED, f"{place.scheme} is not served")
+        raise TransferError(Reason.UNSUPPORTED, f"{scheme} is not served")
     try:
         module = importlib.import_module(f"agent.transfer.{name}")
     except ImportError:
         raise TransferError(
-            Reason.UNSUPPORTED, f"what {place.scheme} needs is not installed"
+            Reason.UNSUPPORTED, f"what {scheme} needs is not installed"
         ) from None
-    size: int = (module.send if job.is_upload else module.fetch)(job, _say)
+    size: int = (module.send if job.is_upload else module.fetch)(job, passage)
     return size
 
 
 def _say(said: Said) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def _give_up(why: str) -> None:
+    """End from another thread; what has come stays for the next attempt."""
+    os.write(sys.stdout.fileno(), msgspec.json.encode(Failed(Reason.FAILED, why)) + b"\n")
+    os._exit(0)
 
 
 def _end_with_parent() -> None:

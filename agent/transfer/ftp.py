@@ -8,8 +8,9 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from agent.transfer.http import CONNECT_S, trusting
-from agent.transfer.job import CHUNK, Job, Place, Reason, TransferError
-from agent.transfer.local import Sink, Tell, chunks
+from agent.transfer.job import Job, Place, Reason, TransferError
+from agent.transfer.local import Sink, chunks
+from agent.transfer.passage import Passage
 
 FTP_PORT, FTPS_PORT = 21, 990
 _ERRORS: Final = (ftplib.Error, OSError, EOFError, ValueError)
@@ -45,14 +46,14 @@ class _Secure(ftplib.FTP_TLS):
         return secure, size
 
 
-def fetch(job: Job, tell: Tell) -> int:
+def fetch(job: Job, passage: Passage) -> int:
     """Fetch a file, going on where an earlier attempt ended; return its size.
 
     Raises:
         TransferError: it did not come.
     """
     place = Place(job.url)
-    with Sink(Path(job.path), job.most_bytes, tell) as sink:
+    with Sink(Path(job.path), job.most_bytes, passage) as sink:
         try:
             with _connected(job, place) as ftp:
                 name = unquote(place.path).lstrip("/")
@@ -62,16 +63,16 @@ def fetch(job: Job, tell: Tell) -> int:
                 sink.expect(total)
                 if total is None or sink.size < total:
                     rest = sink.size or None
-                    _received(ftp, name, sink, rest)
+                    _received(ftp, name, sink, rest, passage.chunk)
                 sink.complete()
         except _ERRORS as error:
             raise _failure(error) from None
         return sink.size
 
 
-def _received(ftp: ftplib.FTP, name: str, sink: Sink, rest: int | None) -> None:
+def _received(ftp: ftplib.FTP, name: str, sink: Sink, rest: int | None, chunk: int) -> None:
     try:
-        ftp.retrbinary(f"RETR {name}", sink.write, CHUNK, rest)
+        ftp.retrbinary(f"RETR {name}", sink.write, chunk, rest)
     except TransferError:
         ftp.close()  # what the server says of the broken transfer is not the reason
         raise
@@ -84,7 +85,7 @@ def _size(ftp: ftplib.FTP, name: str) -> int | None:
         return None
 
 
-def send(job: Job, tell: Tell) -> int:
+def send(job: Job, passage: Passage) -> int:
     """Send a file; return its size.
 
     Raises:
@@ -94,7 +95,7 @@ def send(job: Job, tell: Tell) -> int:
     name = PurePosixPath(unquote(place.in_directory(job.file_name)).lstrip("/"))
     try:
         with _connected(job, place) as ftp:
-            ftp.storbinary(f"STOR {name}", _Readable(path, tell), CHUNK)  # type: ignore[arg-type]
+            ftp.storbinary(f"STOR {name}", _Readable(path, passage), passage.chunk)  # type: ignore[arg-type]
     except _ERRORS as error:
         raise _failure(error) from None
     return path.stat().st_size
@@ -103,25 +104,30 @@ def send(job: Job, tell: Tell) -> int:
 class _Readable:
     """As much of a file object as `storbinary` reads."""
 
-    def __init__(self, path: Path, tell: Tell) -> None:
-        self._chunks = chunks(path, tell)
+    def __init__(self, path: Path, passage: Passage) -> None:
+        self._chunks = chunks(path, passage)
 
     def read(self, _: int) -> bytes:
         return next(self._chunks, b"")
 
 
 def _connected(job: Job, place: Place) -> ftplib.FTP:
-    if place.scheme == "ftps":
-        secure = _Secure(context=trusting(job.roots))
-        port = place.port or FTPS_PORT
-        secure.is_implicit = port == FTPS_PORT
-        secure.connect(place.host, port, timeout=CONNECT_S)
-        secure.login(place.user or "", place.password or "")
-        secure.prot_p()
-        return secure
     ftp = ftplib.FTP()  # noqa: S321  plain where the CSMS says so
-    ftp.connect(place.host, place.port or FTP_PORT, timeout=CONNECT_S)
-    ftp.login(place.user or "", place.password or "")
+    port = place.port or FTP_PORT
+    if place.scheme == "ftps":
+        ftp, port = _Secure(context=trusting(job.roots)), place.port or FTPS_PORT
+        ftp.is_implicit = port == FTPS_PORT
+    try:
+        ftp.connect(place.host, port, timeout=CONNECT_S)
+        ftp.login(place.user or "", place.password or "")
+        if isinstance(ftp, _Secure):
+            ftp.prot_p()
+    except BaseException:
+        ftp.close()
+        raise
+    ftp.timeout = None  # from here on the job says for how long a server may be silent
+    if ftp.sock is not None:
+        ftp.sock.settimeout(None)
     return ftp
 
 

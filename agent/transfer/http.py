@@ -11,12 +11,13 @@ from urllib3.exceptions import HTTPError, SSLError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
 
-from agent.transfer.job import CHUNK, Job, Place, Reason, TransferError
-from agent.transfer.local import Sink, Tell, chunks
+from agent.transfer.job import Job, Place, Reason, TransferError
+from agent.transfer.local import Sink, chunks
+from agent.transfer.passage import Passage
 
 MOST_REDIRECTS: Final = 5
-CONNECT_S, SILENCE_S = 30.0, 60.0
-"""How long a server may take to answer, and to send the next bytes."""
+CONNECT_S: Final = 30.0
+"""How long a server may take to answer; for how long it may be silent says the job."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DENIED: Final = frozenset({401, 403, 407})
@@ -24,13 +25,13 @@ _UNSUPPORTED: Final = frozenset({405, 501})
 _OK, _PARTIAL, _TOO_FAR, _BAD = 200, 206, 416, 400
 
 
-def fetch(job: Job, tell: Tell) -> int:
+def fetch(job: Job, passage: Passage) -> int:
     """Fetch a file; return its size.
 
     Raises:
         TransferError: it did not come.
     """
-    with Sink(Path(job.path), job.most_bytes, tell) as sink:
+    with Sink(Path(job.path), job.most_bytes, passage) as sink:
         response = _requested(job, "GET", Place(job.url), headers=_resuming(sink))
         try:
             if response.status == _TOO_FAR and sink.size:
@@ -38,7 +39,7 @@ def fetch(job: Job, tell: Tell) -> int:
                 response.release_conn()
                 response = _requested(job, "GET", Place(job.url), headers=_resuming(sink))
             _check(response)
-            _received(response, sink)
+            _received(response, sink, passage.chunk)
         except HTTPError as error:
             raise TransferError(Reason.FAILED, _told(error)) from None
         finally:
@@ -58,7 +59,7 @@ def _resuming(sink: Sink) -> dict[str, str]:
     return headers
 
 
-def _received(response: BaseHTTPResponse, sink: Sink) -> None:
+def _received(response: BaseHTTPResponse, sink: Sink, chunk: int) -> None:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise TransferError(Reason.BAD, "the server compresses what it was asked not to")
     if response.status != _PARTIAL:
@@ -72,11 +73,11 @@ def _received(response: BaseHTTPResponse, sink: Sink) -> None:
     etag = response.headers.get("ETag", "")
     strong = etag if etag.startswith('"') else None
     sink.tag = strong or response.headers.get("Last-Modified")
-    for data in response.stream(CHUNK, decode_content=False):
+    for data in response.stream(chunk, decode_content=False):
         sink.write(data)
 
 
-def send(job: Job, tell: Tell) -> int:
+def send(job: Job, passage: Passage) -> int:
     """Send a file with PUT; with POST where the server takes no PUT. Return its size.
 
     Raises:
@@ -86,13 +87,13 @@ def send(job: Job, tell: Tell) -> int:
     size = path.stat().st_size
     headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
     target = place.in_directory(job.file_name)
-    put = _requested(job, "PUT", place, headers=headers, path=target, body=(path, tell))
+    put = _requested(job, "PUT", place, headers=headers, path=target, body=(path, passage))
     put.release_conn()
     if put.status not in _UNSUPPORTED:
         _check(put)
         return size
     headers["Content-Disposition"] = f'attachment; filename="{job.file_name}"'
-    post = _requested(job, "POST", place, headers=headers, body=(path, tell))
+    post = _requested(job, "POST", place, headers=headers, body=(path, passage))
     post.release_conn()
     _check(post)
     return size
@@ -117,11 +118,11 @@ def _requested(
     *,
     headers: dict[str, str],
     path: str | None = None,
-    body: tuple[Path, Tell] | None = None,
+    body: tuple[Path, Passage] | None = None,
 ) -> BaseHTTPResponse:
     """Send a request, and again to where it is redirected."""
     for _ in range(MOST_REDIRECTS + 1):
-        target = place.target if path is None else place.target.replace(place.path, path, 1)
+        target = place.target if path is None else place.at(path)
         own = dict(headers)
         if place.user is not None:
             secret = f"{place.user}:{place.password or ''}"
@@ -153,7 +154,7 @@ def _once(
     place: Place,
     target: str,
     headers: dict[str, str],
-    body: tuple[Path, Tell] | None,
+    body: tuple[Path, Passage] | None,
 ) -> BaseHTTPResponse:
     try:
         return _pool(job, place).request(
@@ -164,7 +165,7 @@ def _once(
             preload_content=False,
             redirect=False,
             retries=False,
-            timeout=Timeout(connect=CONNECT_S, read=SILENCE_S),
+            timeout=Timeout(connect=CONNECT_S, read=None),
         )
     except (SSLError, ssl.SSLError) as error:
         raise TransferError(Reason.FAILED, f"TLS: {_told(error)}") from None
@@ -174,10 +175,25 @@ def _once(
 
 def _pool(job: Job, place: Place) -> urllib3.PoolManager:
     context = trusting(job.roots)
-    proxy = urllib.request.getproxies().get(place.scheme)
-    if proxy and not urllib.request.proxy_bypass(place.host):
-        return urllib3.ProxyManager(proxy, ssl_context=context)
-    return urllib3.PoolManager(ssl_context=context)
+    proxy = _proxy(place)
+    if proxy is None:
+        return urllib3.PoolManager(ssl_context=context)
+    headers = None
+    if proxy.user is not None:
+        headers = urllib3.make_headers(proxy_basic_auth=f"{proxy.user}:{proxy.password or ''}")
+    return urllib3.ProxyManager(proxy.shown, proxy_headers=headers, ssl_context=context)
+
+
+def _proxy(place: Place) -> Place | None:
+    """Return the proxy that the environment names for a place (http_proxy, no_proxy, …)."""
+    named = urllib.request.getproxies().get(place.scheme)
+    host = place.host if place.port is None else f"{place.host}:{place.port}"
+    if not named or urllib.request.proxy_bypass(host):
+        return None
+    try:
+        return Place(named if "://" in named else f"http://{named}")
+    except TransferError:
+        raise TransferError(Reason.FAILED, "the proxy of the environment is no URL") from None
 
 
 def trusting(roots: tuple[str, ...]) -> ssl.SSLContext:

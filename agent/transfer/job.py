@@ -30,9 +30,13 @@ class Job(Value, frozen=True):
         path: local file; a partial one is gone on with where the server can.
         file_name: for a location that is a directory; uploads only.
         roots: PEM files of authorities that are trusted beside those of the system.
-        known_hosts: file of SSH host keys; without one any host is taken, once encrypted.
+        known_hosts: files of SSH host keys; a host that is in none of them is refused.
+        learned_hosts: where the key of such a host is kept instead, and believed from then on.
+        ssh_key: private key for SFTP, PEM or OpenSSH; beside the password of the URL.
         most_bytes: a larger file is not fetched.
-        limit_s: the process ends itself after this.
+        bytes_per_s: how fast at most; 0: as fast as it goes.
+        idle_s, limit_s: the process ends itself when no byte has moved for so long, and after
+            so much in all.
     """
 
     url: str
@@ -40,8 +44,12 @@ class Job(Value, frozen=True):
     is_upload: bool = False
     file_name: str = ""
     roots: tuple[str, ...] = ()
-    known_hosts: str | None = None
+    known_hosts: tuple[str, ...] = ()
+    learned_hosts: str | None = None
+    ssh_key: str | None = None
     most_bytes: int = 1 << 30
+    bytes_per_s: int = 0
+    idle_s: int = 60
     limit_s: int = 6 * 3600
 
 
@@ -113,11 +121,23 @@ class Place:
         self.host, self.port = parts.hostname, port
         self.user = unquote(parts.username) if parts.username is not None else None
         self.password = unquote(parts.password) if parts.password is not None else None
+        self._secrets = {text for text in (parts.password, self.password, parts.query) if text}
         self.path, self.query = parts.path or "/", parts.query
         at = f":{port}" if port else ""
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self.shown = f"{self.scheme}://{host}{at}{self.path}"
-        self.target = self.shown + (f"?{self.query}" if self.query else "")
+        self.origin = f"{self.scheme}://{host}{at}"
+        self.shown = f"{self.origin}{self.path}"
+        self.target = self.at(self.path)
+
+    def at(self, path: str) -> str:
+        """Return the URL of a path beside this one, without credentials."""
+        return f"{self.origin}{path}" + (f"?{self.query}" if self.query else "")
+
+    def without_secrets(self, text: str) -> str:
+        """Return what somebody says, such as a server that repeats what it was told."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return "".join(char if char.isprintable() else " " for char in text)
 
     @property
     def names_a_file(self) -> bool:

@@ -1,24 +1,23 @@
 """The local file of a transfer: opened once, never through a link, never beyond its limit."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agent.transfer.job import CHUNK, Progressed, Reason, TransferError
-
-Tell = Callable[[Progressed], None]
+from agent.transfer.job import Reason, TransferError
+from agent.transfer.passage import Passage
 
 
 class Sink:
     """Where a download goes; begins with what an earlier attempt has left."""
 
-    def __init__(self, path: Path, most_bytes: int, tell: Tell) -> None:
+    def __init__(self, path: Path, most_bytes: int, passage: Passage) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.fdopen(os.open(path, flags, 0o600), "r+b")
         self._tag = path.with_name(f"{path.name}.tag")
-        self._most_bytes, self._tell = most_bytes, tell
+        self._most_bytes, self._passage = most_bytes, passage
         self.size = self._file.seek(0, os.SEEK_END)
         self.total: int | None = None
 
@@ -78,9 +77,8 @@ class Sink:
             self.restart()
             raise TransferError(Reason.TOO_LARGE, f"more than {self._most_bytes} bytes")
         self._file.write(data)
-        before, self.size = self.size, self.size + len(data)
-        if before >> 20 != self.size >> 20:
-            self._tell(Progressed(self.size, self.total))
+        self.size += len(data)
+        self._passage.passed(len(data), self.size, self.total)
 
     def complete(self) -> None:
         """Check that everything that was announced is there.
@@ -92,12 +90,11 @@ class Sink:
             raise TransferError(Reason.FAILED, f"{self.size} of {self.total} bytes came")
 
 
-def chunks(path: Path, tell: Tell) -> Iterator[bytes]:
+def chunks(path: Path, passage: Passage) -> Iterator[bytes]:
     """Yield a file to be sent, piece by piece."""
     size, total = 0, path.stat().st_size
     with path.open("rb") as file:
-        while data := file.read(CHUNK):
+        while data := file.read(passage.chunk):
             yield data
-            before, size = size, size + len(data)
-            if before >> 20 != size >> 20:
-                tell(Progressed(size, total))
+            size += len(data)
+            passage.passed(len(data), size, total)

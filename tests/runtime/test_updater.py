@@ -32,6 +32,7 @@ from agent.core.orders import (
 from agent.core.values import EvseCapabilities, EvseSpec, RegistrationStatus, StationInfo
 from agent.runtime.clock import SystemWorld
 from agent.runtime.kernel import Kernel
+from agent.runtime.transfers import FileSetup
 from agent.runtime.updater import Setup, Updater
 from agent.runtime.uploader import LogSetup, Uploader
 from agent.security.log import Entry, SecurityLog
@@ -120,7 +121,7 @@ def site(tmp_path):
         yield served
 
 
-def updater(life, station, site, tmp_path, **more):
+def updater(life, station, site, tmp_path, web_roots=None, **more):
     setup = Setup(
         "slots",
         tmp_path / "state/firmware",
@@ -129,7 +130,8 @@ def updater(life, station, site, tmp_path, **more):
         hardware="r2",
         slots=str(station.slots),
         roots=(station.root,),
-        **{"web_roots": (site.root,), **more},
+        files=FileSetup(web_roots or (site.root,)),
+        **more,
     )
     return Updater(setup, life.kernel, lambda: NOW_S)
 
@@ -248,7 +250,7 @@ def sent(tmp_path, site, kind, place="/logs"):
         life = Life(tmp_path, 1)
         log.add(Entry("2027-01-15T08:00:00.000Z", "StartupOfTheDevice", critical=True))
         log.flush()
-        setup = LogSetup(tmp_path / "state", (SECRET,), (site.root,))
+        setup = LogSetup(tmp_path / "state", (SECRET,), FileSetup((site.root,)))
         async with life.running(Uploader(setup, life.kernel, facts)):
             life.link()
             order = LogOrder(9, kind, f"{site.url}{place}", retries=0)

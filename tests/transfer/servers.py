@@ -1,11 +1,15 @@
 """Real servers on loopback: HTTP(S) that behaves as told, FTP(S), SFTP."""
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
 import ipaddress
+import select
+import socket
 import ssl
 import threading
+import urllib.request
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -160,6 +164,65 @@ class Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers["Content-Length"]))
 
 
+class Proxy(BaseHTTPRequestHandler):
+    """Carries requests and tunnels on; knows who may ask, if `server.login` says so."""
+
+    def log_message(self, *_):
+        pass
+
+    def is_welcome(self):
+        self.server.seen.append((self.command, self.path))
+        login = self.headers.get("Proxy-Authorization", "Basic ").removeprefix("Basic ")
+        is_known = base64.b64decode(login).decode() == self.server.login
+        if not is_known:
+            self.send_response(407)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        return is_known
+
+    def do_CONNECT(self):
+        if not self.is_welcome():
+            return
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port))) as far:
+            self.send_response(200)
+            self.end_headers()
+            ends = {far: self.connection, self.connection: far}
+            while ready := select.select(list(ends), [], [])[0]:
+                for end in ready:
+                    data = end.recv(65_536)
+                    if not data:
+                        return
+                    ends[end].sendall(data)
+
+    def do_GET(self):
+        if not self.is_welcome():
+            return
+        straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with straight.open(self.path) as answer:
+            content = answer.read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextlib.contextmanager
+def proxy(login=""):
+    """A proxy for HTTP and, by CONNECT, HTTPS. Yields the server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    server.daemon_threads = True
+    server.seen, server.login = [], login
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @contextlib.contextmanager
 def http_server(certificate_file=None):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -189,12 +252,23 @@ def http_server(certificate_file=None):
         server.server_close()
 
 
+class _ImplicitHandler(TLS_FTPHandler):
+    def __init__(self, connection, server, ioloop=None):
+        super().__init__(connection, server, ioloop)
+        self.secure_connection(self.ssl_context)
+
+
 @contextlib.contextmanager
-def ftp_server(directory, certificate_file=None):
-    """Serve a directory; with a certificate only over TLS. Yields the port."""
+def ftp_server(directory, certificate_file=None, *, is_implicit=False):
+    """Serve a directory; with a certificate only over TLS. Yields the port.
+
+    Args:
+        is_implicit: TLS begins with the connection.
+    """
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(directory), perm="elrw")
     base = TLS_FTPHandler if certificate_file else FTPHandler
+    base = _ImplicitHandler if is_implicit else base
     kind = type("Handler", (base,), {"authorizer": authorizer, "banner": "test"})
     if certificate_file:
         kind.certfile = str(certificate_file)
@@ -217,6 +291,18 @@ def ftp_server(directory, certificate_file=None):
 
 
 class _Ssh(asyncssh.SSHServer):
+    def __init__(self, keys):
+        self.keys = keys
+
+    def begin_auth(self, username):
+        return True
+
+    def public_key_auth_supported(self):
+        return bool(self.keys)
+
+    def validate_public_key(self, username, key):
+        return username == USER and key in self.keys
+
     def password_auth_supported(self):
         return True
 
@@ -225,11 +311,11 @@ class _Ssh(asyncssh.SSHServer):
 
 
 @contextlib.asynccontextmanager
-async def sftp_server(directory):
-    """Serve a directory as the root of SFTP. Yields port and host key."""
+async def sftp_server(directory, keys=()):
+    """Serve a directory as the root of SFTP, also to who has a key. Yields port and host key."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.create_server(
-        _Ssh,
+        lambda: _Ssh(keys),
         "127.0.0.1",
         0,
         server_host_keys=[key],

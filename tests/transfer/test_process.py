@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from agent.runtime.child import ChildError, run_child
+from agent.runtime.child import run_child
 from agent.transfer.job import Failed, Finished, Job, Progressed, Reason, Said, protocols
 from tests.transfer.servers import (
     CONTENT,
@@ -186,10 +186,24 @@ def test_a_server_with_another_name_is_not_spoken_to(tmp_path):
         assert served.seen == []
 
 
-def test_a_server_that_is_silent_costs_its_time_limit(tmp_path, site):
-    job = Job(f"{site.url}/silent", str(tmp_path / "image"), roots=site.roots, limit_s=1)
-    with pytest.raises(ChildError, match="ended with -14"):
-        run(job)
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"limit_s": 1}, "not done within 1 s"),
+        ({"idle_s": 1}, "no byte has moved for 1 s"),
+    ],
+)
+def test_a_server_that_is_silent_costs_its_time_limit(tmp_path, site, more, why):
+    said, _ = fetch(tmp_path, f"{site.url}/silent", roots=site.roots, **more)
+    assert failed(said) == why
+
+
+def test_a_rate_holds_a_server_back_that_would_be_faster(tmp_path, site):
+    said, part = fetch(
+        tmp_path, f"{site.url}/good/image", roots=site.roots, bytes_per_s=10, limit_s=1
+    )
+    assert failed(said) == "not done within 1 s"
+    assert len(part) < 100
 
 
 def test_a_download_that_nobody_wants_any_more_ends(tmp_path, site):
@@ -258,6 +272,8 @@ def send(tmp_path, url, **more):
     [
         ("/logs", "/logs/CP1.tar.gz"),
         ("/logs/", "/logs/CP1.tar.gz"),
+        ("/", "/CP1.tar.gz"),
+        ("", "/CP1.tar.gz"),
         ("/logs/mine.gz", "/logs/mine.gz"),
         ("/upload?key=secret", "/upload?key=secret"),
     ],
@@ -351,13 +367,13 @@ def test_files_go_both_ways_over_sftp(tmp_path, shelf):
             hosts = tmp_path / "known_hosts"
             public = key.export_public_key().decode()
             hosts.write_text(f"[127.0.0.1]:{port} {public}")
-            known = {"known_hosts": str(hosts)}
+            known = {"known_hosts": (str(hosts),)}
             (tmp_path / "image").write_bytes(CONTENT[:1000])
             got = await transferred(Job(f"{base}/image.bin", str(tmp_path / "image"), **known))
             log = Job(f"{base}/", str(tmp_path / "image"), True, "CP1.tar.gz", **known)
             put = await transferred(log)
             wrong = f"sftp://{USER}:wrong@127.0.0.1:{port}/image.bin"
-            denied = await transferred(Job(wrong, str(tmp_path / "other")))
+            denied = await transferred(Job(wrong, str(tmp_path / "other"), **known))
             hosts.write_text(f"[127.0.0.1]:{port} {OTHER_KEY}\n")
             other = await transferred(Job(f"{base}/image.bin", str(tmp_path / "x"), **known))
             return got, put, denied, other
