@@ -185,7 +185,12 @@ class EvseController(
 
 @runtime_checkable
 class PhaseSwitch(Protocol):
-    """The contactor that connects L2 and L3, of an EVSE that has one."""
+    """The contactor that connects L2 and L3, of an EVSE that has one.
+
+    W1. One phase and three can be connected in any order; the same again does nothing.
+    W2. Nothing is switched under load: while the main contactor is closed, or current is
+        offered, that is an error, and the phases stay as they are.
+    """
 
     @abstractmethod
     async def switch(self, phases: int) -> None:

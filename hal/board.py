@@ -251,10 +251,14 @@ class _Builder:
 
                 return RemoteController(self._the_simulator(), evse.id)
             case ModbusEvseSettings(port=port, unit=unit, map=name, tethered=is_tethered):
-                from hal.drivers.modbus_evse import ModbusEvse  # noqa: PLC0415 - see the module
+                from hal.drivers import modbus_evse  # noqa: PLC0415 - see the module
 
                 register_map = self._board.maps[name]
-                return ModbusEvse(self._port(port), unit, register_map, is_tethered=is_tethered)
+                part = register_map.evse
+                kind = modbus_evse.ModbusEvse
+                if part is not None and part.three_phases is not None:
+                    kind = modbus_evse.SwitchingModbusEvse
+                return kind(self._port(port), unit, register_map, is_tethered=is_tethered)
 
     def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
         extended: TokenReader | None = self._extended("reader", evse)

@@ -380,6 +380,9 @@ def _in_controller(
     if found is not None and found.evse is None:
         text = f"{controller.map} is the map of a meter, not of an EVSE controller"
         yield (*at, "controller", "map"), text
+    part = found.evse if found is not None else None
+    if evse.phase_switching and part is not None and part.three_phases is None:
+        yield (*at, "phase_switching"), f"{controller.map} cannot switch phases"
     for other in data.evse:
         for key, device in _on_modbus(other):
             # A controller that measures is its own EVSE's meter at the same unit.
@@ -448,8 +451,6 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
             yield (*at, "weight"), 'counts only with sharing = "weighted" in [site]'
         if evse.phase_switching and evse.phases == 1:
             yield (*at, "phase_switching"), "needs an EVSE of three phases"
-        if evse.phase_switching and isinstance(evse.controller, ModbusEvseSettings):
-            yield (*at, "phase_switching"), "this controller cannot switch phases"
         heat = evse.derating
         if heat is not None and heat.to_c <= heat.from_c:
             yield (*at, "derating", "to_c"), f"must be more than from_c, {heat.from_c:g}"

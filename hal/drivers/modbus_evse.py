@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from hal.api import EvseController, EvseListener, check_offer
+from hal.api import EvseController, EvseListener, PhaseSwitch, check_offer
 from hal.bus.modbus import ModbusPort
 from hal.bus.turns import Priority
 from hal.drivers.mapped import MappedDevice
@@ -304,6 +304,7 @@ class ModbusEvse(EvseController):
             phases=self._phases,
             is_tethered=self._is_tethered,
             has_lock=self._part.lock is not None,
+            can_switch_phases=self._part.three_phases is not None,
         )
 
     def _report(self, listener: EvseListener, seen: _Seen) -> None:
@@ -334,3 +335,25 @@ class ModbusEvse(EvseController):
     def _require_device(self) -> None:
         if self._is_lost:
             raise BusError(f"{self._device.map.model} does not answer")
+
+
+class SwitchingModbusEvse(ModbusEvse, PhaseSwitch):
+    """An EVSE controller that can connect one phase instead of three."""
+
+    async def switch(self, phases: int) -> None:
+        """Connect one phase or three; see `PhaseSwitch.switch`.
+
+        Raises:
+            BusError: the controller is lost, did not answer, or current may flow.
+            DeviceError: it refused.
+        """
+        self._require_device()
+        if self._part.three_phases is None:
+            raise BoardError(f"{self._device.map.id} has no command for phases")
+        async with self._writing:
+            may_flow = self._seen is None or self._seen.closed or self._written_a != 0
+            if may_flow:
+                raise BusError(
+                    f"{self._device.map.model} offers current: no phases are switched"
+                )
+            await self._device.write(self._part.three_phases.write(on=phases > 1))

@@ -119,6 +119,8 @@ class EvsePart(Value, frozen=True):
         set_current: the offered current, A; 0 pauses.
         enable: what must be on beside, for a current to be offered; None if nothing.
         lock: holds the plug; None when the controller decides, or has no lock.
+        three_phases: on connects L2 and L3 besides L1; None where all that there are always
+            are.
         watchdog: None when the device has none: then only we can end an offer.
         startup: what is written at every start, in this order.
     """
@@ -126,6 +128,7 @@ class EvsePart(Value, frozen=True):
     set_current: Command
     enable: Switch | None
     lock: Switch | None
+    three_phases: Switch | None
     watchdog: Watchdog | None
     startup: tuple[Write, ...]
 
@@ -283,6 +286,8 @@ def _in_evse(data: MapFile) -> Iterator[Problem]:
         return
     for key, message in wrong_command(data.commands.set_current):
         yield ("commands", "set_current", key), message
+    if data.commands.three_phases is not None and data.phases == 1:
+        yield ("commands", "three_phases"), "a controller of one phase has none to switch"
     if data.watchdog is not None:
         for path, message in wrong_watchdog(data.watchdog):
             yield ("watchdog", *path), message
@@ -387,10 +392,12 @@ def _built(data: MapFile) -> RegisterMap:
 
 def _evse_part(data: MapFile, commands: Commands) -> EvsePart:
     order, watchdog, startup = data.defaults.word_order, data.watchdog, data.startup
+    phases = commands.three_phases
     return EvsePart(
         set_current=built_command(commands.set_current, order),
         enable=built_switch(commands.enable) if commands.enable is not None else None,
         lock=built_switch(commands.lock) if commands.lock is not None else None,
+        three_phases=built_switch(phases) if phases is not None else None,
         watchdog=built_watchdog(watchdog, order) if watchdog is not None else None,
         startup=tuple(
             Write(one.fc_write, one.addr, (one.value,), one.nv)

@@ -159,6 +159,7 @@ class Commands(Value, frozen=True, forbid_unknown_fields=True):
     set_current: CommandEntry
     enable: SwitchEntry | None = None
     lock: SwitchEntry | None = None
+    three_phases: SwitchEntry | None = None
 
 
 class Register(Value, frozen=True, forbid_unknown_fields=True):

@@ -397,6 +397,11 @@ class SimulatedEvse(
         return self._effective_ma / 1000
 
     @property
+    def live_phases(self) -> int:
+        """Return how many phases a vehicle has before it."""
+        return self._live_phases
+
+    @property
     def faults(self) -> frozenset[Fault]:
         """Return what is broken now."""
         return frozenset(self._faults)

@@ -7,10 +7,12 @@ state C or D is offered current, and falls back when its watchdog hears nothing 
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 from hal.api import EvseListener
+from hal.errors import BusError
 from hal.registers.commands import Command, Switch
 from hal.registers.map import EvsePart, RegisterMap
 from hal.sim.evse import SimulatedEvse
@@ -195,6 +197,8 @@ class ModbusEvseDevice(EvseListener):
             self._offer()
         elif part.lock is not None and _is_of(part.lock, table, address):
             self._start(self.evse.lock(locked=words[0] == part.lock.on))
+        elif part.three_phases is not None and _is_of(part.three_phases, table, address):
+            self._start(self._switched(3 if words[0] == part.three_phases.on else 1))
 
     def _offer(self) -> None:
         current_a = self._current_a if self._is_enabled else 0.0
@@ -206,6 +210,10 @@ class ModbusEvseDevice(EvseListener):
             await self.evse.energize(closed=True)
         elif current_a == 0:
             await self.evse.energize(closed=False)
+
+    async def _switched(self, phases: int) -> None:
+        with suppress(BusError):  # under load such a controller stays as it is
+            await self.evse.switch(phases)
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -34,6 +34,7 @@ from tests.support.contract_hal import (
     BOARD_CLAUSES,
     INPUT_CLAUSES,
     METER_CLAUSES,
+    PHASES_CLAUSES,
     READER_CLAUSES,
     SIGNED_CLAUSES,
     TEMPERATURE_CLAUSES,
@@ -340,8 +341,13 @@ class InProcessRig:
     async def spoil(self) -> None:
         self.evse.set("rcd_broken", 1.0)
 
+    def phases(self) -> int:
+        return self.evse.live_phases
 
-@pytest.mark.parametrize("clause", [*TEMPERATURE_CLAUSES, *BOARD_CLAUSES], ids=clause_name)
+
+@pytest.mark.parametrize(
+    "clause", [*TEMPERATURE_CLAUSES, *BOARD_CLAUSES, *PHASES_CLAUSES], ids=clause_name
+)
 def test_what_a_simulated_evse_has_besides(clause):
     vloop.run(clause(InProcessRig()))
 

@@ -380,6 +380,16 @@ def test_a_controller_that_cannot_be_is_refused(tmp_path, controller, says):
     assert any(says in one for one in mistakes), mistakes
 
 
+def test_a_controller_on_modbus_switches_phases_only_if_its_map_can(tmp_path):
+    text = (BOARDS / "amperfied-connect-solar.toml").read_text()
+    assert found(tmp_path, text) == []
+    unable = text.replace(
+        'map = "amperfied-connect-solar"', 'map = "heidelberg-energy-control"'
+    )
+    (mistake,) = found(tmp_path, unable)
+    assert mistake.endswith("heidelberg-energy-control cannot switch phases")
+
+
 def test_two_controllers_cannot_be_the_same_unit(tmp_path):
     text = (BOARDS / "pillar-two-evse-din.toml").read_text()
     text = text.replace('unit = 2, map = "evse-din"', 'unit = 1, map = "evse-din"')

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from hal.bus.modbus import TcpPort
-from hal.drivers.modbus_evse import ModbusEvse
+from hal.drivers.modbus_evse import ModbusEvse, SwitchingModbusEvse
 from hal.errors import BoardError, BusError, DeviceError
 from hal.registers.map import RegisterMap, load_map
 from hal.sim.evse import SimulatedEvse
@@ -18,7 +18,14 @@ from hal.sim.vehicle import Vehicle
 from hal.tools.exercising import Exercise
 from hal.types import Fault, PilotState
 from tests.support import vloop
-from tests.support.contract_hal import CLAUSES, Recorder, charging, clause_name, served
+from tests.support.contract_hal import (
+    CLAUSES,
+    PHASES_CLAUSES,
+    Recorder,
+    charging,
+    clause_name,
+    served,
+)
 
 MAPS = Path(__file__).parents[2] / "config/registers"
 SHIPPED = [path for path in sorted(MAPS.glob("*.toml")) if load_map(path).evse is not None]
@@ -50,6 +57,9 @@ class Rig:
     async def restore(self) -> None:
         self.server.mode = "up"
 
+    def phases(self) -> int:
+        return self.evse.live_phases
+
     async def wire(self) -> float:
         """Return what the electrical side offers, once nothing is under way."""
         await asyncio.sleep(0.2)
@@ -62,7 +72,10 @@ async def rigged(register_map: RegisterMap, **options) -> AsyncIterator[Rig]:
         ModbusEvseDevice(register_map, SimulatedEvse()) as device,
         TcpPort("127.0.0.1", device.server.port) as port,
     ):
-        yield Rig(device, ModbusEvse(port, 1, register_map, **options))
+        part = register_map.evse
+        is_able = part is not None and part.three_phases is not None
+        kind = SwitchingModbusEvse if is_able else ModbusEvse
+        yield Rig(device, kind(port, 1, register_map, **options))
 
 
 def played(
@@ -81,6 +94,20 @@ def played(
 @pytest.mark.parametrize("clause", CLAUSES, ids=clause_name)
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_contract(path, clause):
+    async def main() -> None:
+        async with rigged(load_map(path)) as rig:
+            await clause(rig)
+
+    vloop.run(main())
+
+
+@pytest.mark.parametrize("clause", PHASES_CLAUSES, ids=clause_name)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SHIPPED if load_map(path).evse.three_phases],
+    ids=lambda path: path.stem,
+)
+def test_phases_are_switched_by_register(path, clause):
     async def main() -> None:
         async with rigged(load_map(path)) as rig:
             await clause(rig)

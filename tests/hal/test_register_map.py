@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -365,7 +366,9 @@ def test_the_least_controller_has_a_state_and_a_current(tmp_path):
 
 
 def test_a_controller_may_be_a_meter_as_well(tmp_path):
-    text = CONTROLLER.replace("phases = 3", "phases = 1").replace(
+    text = re.sub(r"\[commands.three_phases\][^\[]*", "", CONTROLLER)
+    text = text.replace("phases = 3", "phases = 1")
+    text = text.replace(
         "[points]\n",
         '[points]\nvoltage_l1 = { addr = 1, unit = "V" }\ncurrent_l1 = { addr = 2, unit = "A" }\n'
         'power_l1 = { addr = 3, unit = "W" }\nenergy_import = { addr = 4, unit = "Wh" }\n',
@@ -378,6 +381,7 @@ def test_a_controller_may_be_a_meter_as_well(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (("phases = 3", "phases = 1"), "a controller of one phase has none to switch"),
         (('3 = "C2"', '3 = "C3"'), "'C3' is unknown; allowed: A, A1, A2, B"),
         (('3 = "C2"', 'x = "C2"'), "'x' is no number"),
         (('"PilotFault" } }', '"Sunburn" } }'), "'Sunburn' is unknown; allowed: CommunicationFault"),

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.bench.desk import ProfileWish
 from agent.core.bounds import Site
 from agent.core.events import GridInputChanged, TokenPresented
+from agent.core.phase_switching import EVERY_S
 from hal.board_file import ModbusEvseSettings, load_board
 from hal.drivers.modbus_input import ModbusInput
-from hal.types import IdToken
+from hal.types import IdToken, Phases
 from tests.hal.test_modbus_input import ADDRESS, UNIT, module
-from tests.support.lab import TAG, VERSIONS, Lab, run
+from tests.support.lab import IDENTITY, TAG, VERSIONS, Lab, run
 from tests.support.wire_board import on_the_wire
 
 BOARDS = Path(__file__).parents[2] / "config/boards"
@@ -113,3 +115,35 @@ def test_from_the_grid_operators_contact_to_the_controllers_register(version, tm
             watching.cancel()
 
     run(Lab(version, site=Site(grid_w=5_520.0)), story)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_little_power_is_drawn_on_one_phase_by_the_controllers_register(version, tmp_path):
+    """Down to one phase and up to three again, without load, in one transaction."""
+
+    async def story(lab: Lab) -> None:
+        async with on_the_wire(lab, BOARDS / "amperfied-connect-solar.toml", tmp_path):
+            await lab.start()
+            await lab.online()
+            lab.plug(ampacity_a=32.0)
+            await lab.until(lambda: lab.connector() == "Preparing")
+            tap(lab, 1)
+            await lab.until(lambda: lab.connector() == "Charging")
+            sim = lab.evse()
+            for power_w, current in (
+                (3_220.0, Phases(14.0, 0.0, 0.0)),
+                (6_900.0, Phases(10.0, 10.0, 10.0)),
+            ):
+                await asyncio.sleep(EVERY_S)
+                wish = ProfileWish(1, "default", 1, ((0, power_w),), "W")
+                assert await lab.csms.set_profile(IDENTITY, wish) == "Accepted"
+                await lab.until(lambda: lab.connector() == "SuspendedEVSE")
+                await lab.until(lambda: lab.connector() == "Charging")
+                await asyncio.sleep(10)
+                assert sim.reading().current_a == current
+            tap(lab, 1)
+            await lab.delivered()
+
+    lab = run(Lab(version), story)
+    assert len(lab.bills) == 1
+    assert lab.bills[0].energy_wh == pytest.approx(lab.flowed_wh, abs=2.0)

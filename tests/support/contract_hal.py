@@ -11,6 +11,7 @@ runs every entry against a fresh one:
     EvseController              Rig          CLAUSES
       with a temperature        WarmRig      TEMPERATURE_CLAUSES
     ResidualCurrent, Indicator  BoardRig     BOARD_CLAUSES
+      with a phase switch       SwitchRig    PHASES_CLAUSES
     Meter, SignedMeter          MeterRig     METER_CLAUSES, SIGNED_CLAUSES
     TokenReader                 ReaderRig    READER_CLAUSES
     DigitalInput                InputRig     INPUT_CLAUSES
@@ -35,6 +36,7 @@ from hal.api import (
     EvseListener,
     Indicator,
     Meter,
+    PhaseSwitch,
     ResidualCurrent,
     TokenReader,
 )
@@ -351,6 +353,13 @@ class BoardRig(Rig, Protocol):
         """Let its residual current device not trip any more."""
 
 
+class SwitchRig(Rig, Protocol):
+    """A controller that is also a `PhaseSwitch`."""
+
+    def phases(self) -> int:
+        """Return how many phases a vehicle has before it, 1 or 3."""
+
+
 async def temperature_t1_heat_is_told_at_a_start_and_on_every_change(rig: WarmRig) -> None:
     await rig.heat(31.0)
     async with served(rig.controller) as recorder:
@@ -400,6 +409,39 @@ async def board_i1_every_light_can_be_shown_in_any_order(rig: BoardRig) -> None:
         await recorder.until(lambda now: Fault.COMMUNICATION_FAULT in now.faults)
         with pytest.raises(BusError):
             await lamp.show(Light.OFF)
+
+
+async def phases_w1_one_and_three_are_connected_in_any_order(rig: SwitchRig) -> None:
+    switch: PhaseSwitch = rig.controller
+    async with served(rig.controller) as recorder:
+        await recorder.until(lambda now: now.pilot is PilotState.A)
+        assert recorder.capabilities.can_switch_phases
+        for phases in (1, 1, 3, 1, 3, 3):
+            await switch.switch(phases)
+            await asyncio.sleep(0.2)
+            assert rig.phases() == phases
+
+
+async def phases_w2_nothing_is_switched_under_load(rig: SwitchRig) -> None:
+    async with served(rig.controller) as recorder:
+        await recorder.until(lambda now: now.pilot is PilotState.A)
+        await rig.controller.switch(3)
+        await charging(rig, recorder)
+        recorder.log.clear()
+        with pytest.raises(BusError):
+            await rig.controller.switch(1)
+        await rig.controller.offer(16.0, valid_s=60.0)
+        assert rig.phases() == 3
+        assert ("outlet", False) not in recorder.log
+
+
+async def phases_w2_a_lost_device_switches_nothing(rig: SwitchRig) -> None:
+    async with served(rig.controller) as recorder:
+        await recorder.until(lambda now: now.pilot is PilotState.A)
+        await rig.lose()
+        await recorder.until(lambda now: Fault.COMMUNICATION_FAULT in now.faults)
+        with pytest.raises(BusError):
+            await rig.controller.switch(1)
 
 
 # --- meters ---
@@ -647,6 +689,7 @@ def _clauses(prefix: str) -> tuple[Clause, ...]:
 CLAUSES = _clauses("clause")
 TEMPERATURE_CLAUSES = _clauses("temperature")
 BOARD_CLAUSES = _clauses("board")
+PHASES_CLAUSES = _clauses("phases")
 METER_CLAUSES = _clauses("meter")
 SIGNED_CLAUSES = _clauses("signed")
 READER_CLAUSES = _clauses("reader")

@@ -81,7 +81,14 @@ async def on_the_wire(
             )
         hardware = build(structs.replace(board, ports=ports), state_directory=directory)
         lab.specs = tuple(
-            EvseSpec(evse.id, evse.connectors, evse.max_a, evse.phases) for evse in board.evses
+            EvseSpec(
+                evse.id,
+                evse.connectors,
+                evse.max_a,
+                evse.phases,
+                switches_phases=evse.phase_switching,
+            )
+            for evse in board.evses
         )
         lab.wired = lambda spec, _: hardware.evses[spec.evse_id - 1]
         try:
