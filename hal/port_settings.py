@@ -19,11 +19,11 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
 class ModbusTcpSettings(Value, frozen=True, tag="modbus_tcp", tag_field="driver"):
-    """A line over TCP; `framing` is "rtu" for gateways that pass serial frames on."""
+    """A line over TCP; gateways that pass serial frames on have `framing` "rtu" or "ascii"."""
 
     host: Text = LOOPBACK
     port: Annotated[int, Meta(ge=0, le=65_535)] = 502
-    framing: Literal["tcp", "rtu"] = "tcp"
+    framing: Literal["tcp", "rtu", "ascii"] = "tcp"
 
 
 class ModbusSerialSettings(Value, frozen=True, tag="modbus_serial", tag_field="driver"):

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 BACKOFF_MIN_S: Final = 0.25
 BACKOFF_MAX_S: Final = 5.0
+TURNAROUND_S: Final = 0.1
+"""Pause behind a message that nobody answers (Modbus over serial line v1.02, section 2.4.1)."""
 
 _MIN_BAUDRATE: Final = 300
 _FASTEST_PAUSE_S: Final = 0.00175  # Modbus over serial line v1.02, section 2.5.1.1
@@ -97,6 +99,7 @@ class ModbusPort(ABC):
         self._retry_at = float("-inf")
         self._backoff_s = BACKOFF_MIN_S
         self._is_garbled = self._is_waiting = False
+        self._tables: dict[tuple[int, int], list[int]] = {}
         self._tally, self._silence = Tally(), Silence()
         # Every silent unit would otherwise be a line per poll; counters and listeners tell.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -182,6 +185,39 @@ class ModbusPort(ABC):
         request = Request(unit, Function(fc), address, len(words), tuple(words))
         await self._performed(request, priority, timeout_s, retries)
 
+    async def share(
+        self,
+        unit: int,
+        address: int,
+        count: int,
+        changed: tuple[int, int],
+        *,
+        priority: Priority = Priority.COMMAND,
+    ) -> None:
+        """Set one word of a table that several devices are sent at once, without an answer.
+
+        The line keeps the table, so that the words of the others stay what they are.
+
+        Args:
+            unit: that all of them listen to, 1 to 255.
+            address: of the first word, as sent on the wire.
+            count: 1 to 123 words; what was never set is 0.
+            changed: which word, from 0, and what it is from now on, 0 to 65535.
+            priority: who goes first when several wait.
+
+        Raises:
+            BusError: no connection. Otherwise it was sent; who has heard it, nobody knows.
+            ValueError: an argument is outside its range; nothing was sent.
+        """
+        index, word = changed
+        if not 0 <= index < count:
+            raise ValueError(f"a table of {count} words has no number {index}")
+        words = self._tables.setdefault((unit, address), [0] * count)
+        words[index] = word
+        function = Function.WRITE_SEVERAL
+        request = Request(unit, function, address, count, tuple(words), is_for_all=True)
+        await self._performed(request, priority, None, 0)
+
     def close(self) -> None:
         """Let go of the line; an exchange that is under way fails with `BusError`."""
         if self._client is not None:
@@ -264,12 +300,14 @@ class ModbusPort(ABC):
             raise BusError(f"{self.name}: {request}: no answer in {timeout_s:g} s") from error
         finally:
             self._is_waiting = False
-            self._finish(begun_s, timeout_s, is_settled=is_settled)
+            self._finish(begun_s, timeout_s, request, is_settled=is_settled)
         return response
 
-    def _finish(self, begun_s: float, timeout_s: float, *, is_settled: bool) -> None:
+    def _finish(
+        self, begun_s: float, timeout_s: float, request: Request, *, is_settled: bool
+    ) -> None:
         """Let the line rest as long as the exchange that just ended makes it necessary."""
-        rest_s = self._gap_s
+        rest_s = max(self._gap_s, TURNAROUND_S if request.is_for_all else 0.0)
         if not is_settled and not self._has_numbered_answers:
             rest_s = max(rest_s, timeout_s if self._quiet_s is None else self._quiet_s)
         until_s = asyncio.get_running_loop().time() + rest_s
@@ -330,7 +368,7 @@ class TcpPort(ModbusPort):
         host: str,
         port: int = 502,
         *,
-        framing: Literal["tcp", "rtu"] = "tcp",
+        framing: Literal["tcp", "rtu", "ascii"] = "tcp",
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         """Name the peer; nothing is opened yet.
@@ -338,7 +376,8 @@ class TcpPort(ModbusPort):
         Args:
             host: name or address.
             port: 1 to 65535.
-            framing: "tcp" is Modbus TCP; "rtu" is for gateways that pass serial frames on.
+            framing: "tcp" is Modbus TCP; "rtu" and "ascii" are for gateways that pass serial
+                frames on.
             timing: as `Timing` says.
         """
         from pymodbus.client import AsyncModbusTcpClient  # noqa: PLC0415 - see the module
@@ -346,7 +385,11 @@ class TcpPort(ModbusPort):
 
         super().__init__(f"{host}:{port}", timing)
         self._make = AsyncModbusTcpClient
-        self._framer = FramerType.SOCKET if framing == "tcp" else FramerType.RTU
+        self._framer = {
+            "tcp": FramerType.SOCKET,
+            "rtu": FramerType.RTU,
+            "ascii": FramerType.ASCII,
+        }[framing]
         self._host, self._port, self._framing = host, port, framing
 
     @property

@@ -84,13 +84,18 @@ class ExceptionReplyError(DeviceError):
 
 
 class Request(Value, frozen=True):
-    """What is asked of one unit; `words` only when writing."""
+    """What is asked of one unit; `words` only when writing.
+
+    Attributes:
+        is_for_all: nobody answers to it: several devices listen to this unit.
+    """
 
     unit: int
     fc: Function
     address: int
     count: int
     words: tuple[int, ...] = ()
+    is_for_all: bool = False
 
     def __str__(self) -> str:
         return f"unit {self.unit}, function {self.fc}, address {self.address:#06x}"
@@ -109,6 +114,7 @@ class Request(Value, frozen=True):
             raise ValueError(f"{self}: words are 0 to {most}, not {self.words}")
 
     def send(self, client: "ModbusBaseClient") -> "Awaitable[ModbusPDU]":
+        """Send it; the answer to one that is for all is None, whatever the type says."""
         match self.fc:
             case Function.READ_COILS:
                 return client.read_coils(self.address, count=self.count, device_id=self.unit)
@@ -130,11 +136,16 @@ class Request(Value, frozen=True):
                 return client.write_register(self.address, self.words[0], device_id=self.unit)
             case Function.WRITE_SEVERAL:
                 return client.write_registers(
-                    self.address, list(self.words), device_id=self.unit
+                    self.address,
+                    list(self.words),
+                    device_id=self.unit,
+                    no_response_expected=self.is_for_all,
                 )
 
     def verify(self, response: "ModbusPDU") -> None:
         """Raise DeviceError unless the answer is one to this request."""
+        if self.is_for_all:
+            return
         if response.function_code & ~_REFUSED != self.fc:
             raise DeviceError(f"{self}: answered as function {response.function_code}")
         if response.isError():

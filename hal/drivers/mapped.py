@@ -18,7 +18,7 @@ from hal.registers.map import RegisterMap
 from hal.registers.plan import Read, narrow, plan, unpack
 
 _WRITE_COIL = 5
-_READ_COILS, _READ_HOLDING = 1, 3
+_READ_COILS, _READ_HOLDING, _READ_INPUT = 1, 3, 4
 
 
 class MappedDevice:
@@ -110,6 +110,11 @@ class MappedDevice:
             BusError: the line did not carry it; the device has the old or the new words.
             DeviceError: the device refused.
         """
+        if write.table is not None:
+            unit, count = write.table.unit, write.table.count
+            own = (self._unit - 1, write.words[0])
+            await self._port.share(unit, write.address, count, own, priority=priority)
+            return
         if write.nv and await self.held(write, priority=priority) == write.words:
             return
         await self._port.write(
@@ -123,12 +128,14 @@ class MappedDevice:
         )
 
     async def held(self, write: Write, *, priority: Priority) -> tuple[int, ...]:
-        """Return what stands where a write goes.
+        """Return what stands where a write goes, or of a table, what the device took from it.
 
         Raises:
             BusError: the line did not carry the exchange.
             DeviceError: the device refused.
         """
+        if write.table is not None:
+            return await self._read(_READ_INPUT, write.table.confirm, 1, priority)
         fc = _READ_COILS if write.fc == _WRITE_COIL else _READ_HOLDING
         return await self._read(fc, write.address, len(write.words), priority)
 

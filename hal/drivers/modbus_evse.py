@@ -13,6 +13,9 @@ lives it ends an offer itself when its validity is over, whether or not the devi
 watchdog. A device without one keeps its last current if this process dies: its page in
 `docs/devices` says so.
 
+Some ask by their state before they go on (`[[grant]]`): they get their answer while they are
+offered something, and otherwise none.
+
 A state that the map does not list, an answer that is none, and silence are the same: the
 device is not known. After `fail_after_s` of it the device is lost
 (`Fault.COMMUNICATION_FAULT`), and every command fails until it answers again.
@@ -31,10 +34,14 @@ from hal.errors import BoardError, BusError, DeviceError, HalError
 from hal.registers.commands import Write
 from hal.registers.map import EvsePart, RegisterMap
 from hal.registers.vocabulary import EVSE_POINTS, pilot_state
-from hal.types import READY_STATES, EvseCapabilities, Fault, PilotState, Value
+from hal.types import PLUGGED_STATES, READY_STATES, EvseCapabilities, Fault, PilotState, Value
 
 POLL_S: Final = 0.5
 FAIL_AFTER_S: Final = 3.0
+_ASKED_POLL_S: Final = 0.05
+_ASKED_FOR_S: Final = 2.0
+"""How often, and for how long, one that asks is polled once it is likely to ask."""
+
 _CLOSED_LABELS: Final = frozenset({"C2", "D2"})
 _USED: Final = frozenset({*EVSE_POINTS, "temperature"})
 
@@ -95,6 +102,7 @@ class ModbusEvse(EvseController):
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._refreshed_at = float("-inf")
+        self._asks_until = float("-inf")
 
     # --- commands ---
 
@@ -115,6 +123,7 @@ class ModbusEvse(EvseController):
             self._is_withheld = False
         self._wake.set()
         await self._apply(Priority.SAFETY if lowers else Priority.COMMAND)
+        self._expect_to_be_asked()
 
     async def energize(self, *, closed: bool) -> None:
         """Let the controller close, or make it open; see `EvseController.energize`.
@@ -126,9 +135,8 @@ class ModbusEvse(EvseController):
             DeviceError: it refused, or holds something else than what was written.
         """
         if self._is_lost and not closed:
-            await self._device.write(
-                self._part.set_current.write(0.0), priority=Priority.SAFETY
-            )
+            async with self._writing:
+                await self._put(0.0, Priority.SAFETY)
             return
         self._require_device()
         # A vehicle in A or B has nothing to be opened, and must still see what it may ask for.
@@ -182,10 +190,12 @@ class ModbusEvse(EvseController):
             await self._device.prepare()
             await self._made_safe()
         await self._kept_up()  # before anything is read: an end must not wait for a poll
-        seen = self._understood(await self._device.values())
+        values = await self._device.values()
+        seen = self._understood(values)
         self._is_lost = False
         if seen.pilot is PilotState.A:
             self._is_withheld = False
+        await self._answered(values.get("state"))
         return seen
 
     async def _made_safe(self) -> None:
@@ -218,6 +228,8 @@ class ModbusEvse(EvseController):
             ends_at = until
             if self._expires_at is not None and self._expires_at > loop.time():
                 ends_at = min(until, self._expires_at)
+            if loop.time() < self._asks_until:
+                ends_at = min(ends_at, loop.time() + _ASKED_POLL_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(ends_at):
                     await self._wake.wait()
@@ -237,20 +249,40 @@ class ModbusEvse(EvseController):
             await self._written(priority)
 
     async def _written(self, priority: Priority) -> None:
-        wanted_a = 0.0 if self._is_withheld else self._clipped(self._offer_a)
+        wanted_a = self._wanted_a()
         if wanted_a == self._written_a:
             return
         self._written_a = None
+        await self._put(wanted_a, priority)
+        self._written_a = wanted_a
+        self._refreshed_at = asyncio.get_running_loop().time()
+
+    async def _put(self, wanted_a: float, priority: Priority) -> None:
         write, enable = self._part.set_current.write(wanted_a), self._part.enable
         writes = [write] if enable is None else [enable.write(on=wanted_a > 0), write]
-        if wanted_a > 0:
-            writes.reverse()  # the limit is there before charging is enabled
+        # The limit is there before charging is enabled. Of a table, it is also the one that
+        # goes out whether or not the device answers.
+        if wanted_a > 0 or write.table is not None:
+            writes.reverse()
         for one in writes:
             await self._device.write(one, priority=priority)
         if self._part.set_current.readback:
             await self._compare(write, priority)
-        self._written_a = wanted_a
-        self._refreshed_at = asyncio.get_running_loop().time()
+
+    async def _answered(self, state: float | None) -> None:
+        """Let a controller go on that asks whether it may, if it is offered anything."""
+        for grant in self._part.grants:
+            if grant.state == state and self._wanted_a() > 0:
+                await self._device.write(grant.write)
+                self._expect_to_be_asked()
+
+    def _expect_to_be_asked(self) -> None:
+        if self._part.grants and self._wanted_a() > 0:
+            self._asks_until = asyncio.get_running_loop().time() + _ASKED_FOR_S
+            self._wake.set()
+
+    def _wanted_a(self) -> float:
+        return 0.0 if self._is_withheld else self._clipped(self._offer_a)
 
     async def _compare(self, write: Write, priority: Priority) -> None:
         found = await self._device.held(write, priority=priority)
@@ -281,6 +313,8 @@ class ModbusEvse(EvseController):
         errors = int(values.get("error_bits") or 0)
         names += [name for bit, name in bits.items() if errors >> bit & 1]
         cable_a = values.get("cable_limit")
+        if cable_a is None and pilot in PLUGGED_STATES:
+            cable_a = values.get("plugged_limit")
         return _Seen(
             pilot=pilot,
             closed=self._is_closed(label, pilot, values.get("outlet")),

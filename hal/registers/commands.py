@@ -14,14 +14,35 @@ from fractions import Fraction
 from typing import Final, Literal
 
 from hal.registers.codec import FORMATS, RawType, WordOrder, is_bcd, is_float, word_count
-from hal.registers.map_file import CommandEntry, Register, SwitchEntry, WatchdogEntry
+from hal.registers.map_file import (
+    CommandEntry,
+    GrantEntry,
+    Register,
+    SwitchEntry,
+    WatchdogEntry,
+)
 from hal.registers.vocabulary import UNITS
 from hal.types import MAX_OFFER_A, MIN_OFFER_A, Value
 
+_SEVERAL: Final = 16
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 _PART: Final = re.compile(rf"(?P<low>{_NUMBER})(?:\.\.(?P<high>{_NUMBER}))?")
 
 Refresh = Literal["any_request", "set_current", "heartbeat"]
+
+
+class Table(Value, frozen=True):
+    """Where the numbers of all devices of a line are sent at once (`map_file.TableEntry`).
+
+    Attributes:
+        unit: that all of them listen to.
+        count: how many words it has, one for each device from unit 1 on.
+        confirm: the input register in which a device shows its own.
+    """
+
+    unit: int
+    count: int
+    confirm: int
 
 
 class Write(Value, frozen=True):
@@ -32,12 +53,15 @@ class Write(Value, frozen=True):
         address: of the first word, as sent on the wire.
         words: at least one; of a coil, 0 or 1.
         nv: the register wears out: write only what is not there already.
+        table: the one word is the device's own in a table that begins at the address; None
+            for a write to the device itself.
     """
 
     fc: int
     address: int
     words: tuple[int, ...]
     nv: bool = False
+    table: Table | None = None
 
 
 class Command(Value, frozen=True):
@@ -50,7 +74,7 @@ class Command(Value, frozen=True):
         allowed: the ranges of the value, both ends included.
         off: the raw number for the value 0, when it is not 0.
         readback: read it again after writing, and compare.
-        nv: as for `Write`.
+        nv, table: as for `Write`.
     """
 
     unit: str
@@ -63,6 +87,7 @@ class Command(Value, frozen=True):
     off: int | None = None
     readback: bool = False
     nv: bool = False
+    table: Table | None = None
 
     def write(self, value: float) -> Write:
         """Return the write for a value, rounded down to what the register can say.
@@ -75,7 +100,7 @@ class Command(Value, frozen=True):
         raw = exact(value) / self.factor
         if value == 0 and self.off is not None:
             raw = Fraction(self.off)
-        return Write(self.fc, self.address, self._words(raw), self.nv)
+        return Write(self.fc, self.address, self._words(raw), self.nv, self.table)
 
     def value(self, words: Sequence[int]) -> float:
         """Return the value that stands in the register: the reverse of `write`.
@@ -135,6 +160,13 @@ class Switch(Value, frozen=True):
         return Write(self.fc, self.address, (self.on if on else self.off,), self.nv)
 
 
+class Grant(Value, frozen=True):
+    """A state by which a controller asks whether it may go on, and the answer that lets it."""
+
+    state: int
+    write: Write
+
+
 class Watchdog(Value, frozen=True):
     """What a device does by itself when it hears nothing any more.
 
@@ -181,8 +213,11 @@ def wrong_command(entry: CommandEntry) -> Iterator[tuple[str, str]]:
     if is_bcd(entry.type):
         yield "type", "digits cannot be written; use an integer or a float"
         return
-    if entry.fc_write == 6 and word_count(entry.type) > 1:  # noqa: PLR2004 - one word
+    if entry.fc_write != _SEVERAL and word_count(entry.type) > 1:
         yield "fc_write", f"{entry.type} takes several words; function 6 writes one"
+    is_single = entry.fc_write == _SEVERAL and word_count(entry.type) == 1 and not entry.nv
+    if entry.table is not None and not is_single:
+        yield "table", "a table is written by function 16, a word for each device, without nv"
     try:
         ranges = parsed_ranges(entry.allowed)
     except ValueError as error:
@@ -200,6 +235,7 @@ def wrong_command(entry: CommandEntry) -> Iterator[tuple[str, str]]:
 
 def built_command(entry: CommandEntry, word_order: WordOrder) -> Command:
     """Return the command that an entry without mistakes describes."""
+    table = entry.table
     return Command(
         unit="A",
         fc=entry.fc_write,
@@ -209,9 +245,15 @@ def built_command(entry: CommandEntry, word_order: WordOrder) -> Command:
         factor=_factor(entry, "A"),
         allowed=parsed_ranges(entry.allowed),
         off=entry.off,
-        readback=entry.readback,
+        readback=entry.readback or table is not None,  # nobody answers to a table
         nv=entry.nv,
+        table=Table(table.unit, table.words, table.confirm) if table is not None else None,
     )
+
+
+def built_grant(entry: GrantEntry) -> Grant:
+    """Return the grant that an entry describes."""
+    return Grant(entry.state, Write(_SEVERAL, entry.addr, entry.words))
 
 
 def built_switch(entry: SwitchEntry) -> Switch:

@@ -32,10 +32,12 @@ from hal.registers.codec import (
 )
 from hal.registers.commands import (
     Command,
+    Grant,
     Switch,
     Watchdog,
     Write,
     built_command,
+    built_grant,
     built_switch,
     built_watchdog,
     exact,
@@ -123,6 +125,7 @@ class EvsePart(Value, frozen=True):
             are.
         watchdog: None when the device has none: then only we can end an offer.
         startup: what is written at every start, in this order.
+        grants: what it asks before it goes on; answered while a current is offered.
     """
 
     set_current: Command
@@ -131,6 +134,7 @@ class EvsePart(Value, frozen=True):
     three_phases: Switch | None
     watchdog: Watchdog | None
     startup: tuple[Write, ...]
+    grants: tuple[Grant, ...] = ()
 
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -272,9 +276,14 @@ def _in_identity(data: MapFile) -> Iterator[Problem]:
 def _in_meter(data: MapFile) -> Iterator[Problem]:
     for lack in _missing(data.points, data.phases):
         yield ("points",), lack
-    tables = {"commands": data.commands, "watchdog": data.watchdog, "startup": data.startup}
+    tables = {
+        "commands": data.commands,
+        "watchdog": data.watchdog,
+        "startup": data.startup,
+        "grant": data.grant,
+    }
     for name, table in tables.items():
-        if table is not None:
+        if table:
             yield (name,), f"a meter has no [{name}]; nothing is ever written to it"
 
 
@@ -288,6 +297,11 @@ def _in_evse(data: MapFile) -> Iterator[Problem]:
         yield ("commands", "set_current", key), message
     if data.commands.three_phases is not None and data.phases == 1:
         yield ("commands", "three_phases"), "a controller of one phase has none to switch"
+    state = data.points.get("state")
+    known = set(map(_number, (state.enum if state is not None else None) or ()))
+    for index, grant in enumerate(data.grant):
+        if grant.state not in known:
+            yield ("grant", index, "state"), f"{grant.state} is no state of [points]"
     if data.watchdog is not None:
         for path, message in wrong_watchdog(data.watchdog):
             yield ("watchdog", *path), message
@@ -403,6 +417,7 @@ def _evse_part(data: MapFile, commands: Commands) -> EvsePart:
             Write(one.fc_write, one.addr, (one.value,), one.nv)
             for one in (startup.writes if startup is not None else ())
         ),
+        grants=tuple(map(built_grant, data.grant)),
     )
 
 

@@ -128,6 +128,20 @@ class SunSpec(Value, frozen=True, forbid_unknown_fields=True):
     length: Annotated[int, Meta(ge=1, le=1000)]
 
 
+class TableEntry(Value, frozen=True, forbid_unknown_fields=True):
+    """The numbers of all devices of a line, sent to all of them at once without an answer.
+
+    Attributes:
+        unit: that all of them listen to.
+        words: how many devices there can be; unit 1 has the first word.
+        confirm: the input register in which each shows its own.
+    """
+
+    unit: Annotated[int, Meta(ge=1, le=255)]
+    words: Annotated[int, Meta(ge=1, le=123)]
+    confirm: Word
+
+
 class CommandEntry(Value, frozen=True, forbid_unknown_fields=True):
     """A line of [commands] that sets a number."""
 
@@ -141,6 +155,7 @@ class CommandEntry(Value, frozen=True, forbid_unknown_fields=True):
     off: Word | None = None
     readback: bool = False
     nv: bool = False
+    table: TableEntry | None = None
 
 
 class SwitchEntry(Value, frozen=True, forbid_unknown_fields=True):
@@ -205,8 +220,21 @@ class Startup(Value, frozen=True, forbid_unknown_fields=True):
     writes: Annotated[tuple[StartupWrite, ...], Meta(min_length=1, max_length=16)]
 
 
+class GrantEntry(Value, frozen=True, forbid_unknown_fields=True):
+    """A line of [[grant]]: by this state the controller asks whether it may go on.
+
+    Attributes:
+        state: a number of the point `state`.
+        addr, words: what is written for an answer while a current is offered.
+    """
+
+    state: Word
+    addr: Word
+    words: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=8)]
+
+
 class MapFile(Value, frozen=True, forbid_unknown_fields=True):
-    """A whole file; the last three tables are those of a controller."""
+    """A whole file; the last four tables are those of a controller."""
 
     schema: Literal[1]
     kind: Literal["meter", "evse"]
@@ -228,3 +256,4 @@ class MapFile(Value, frozen=True, forbid_unknown_fields=True):
     commands: Commands | None = None
     watchdog: WatchdogEntry | None = None
     startup: Startup | None = None
+    grant: Annotated[tuple[GrantEntry, ...], Meta(max_length=8)] = ()

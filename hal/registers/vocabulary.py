@@ -52,6 +52,7 @@ EVSE_POINTS: Final[dict[str, Quantity]] = {
     "outlet": Quantity("", 0, 1),  # 1 while the contactor is closed
     "locked": Quantity("", 0, 1),  # 1 while the plug is held
     "cable_limit": Quantity("A", 0, 80),  # 0 without a cable
+    "plugged_limit": Quantity("A", 0, 80),  # cable and settings; true with a vehicle only
     "error_bits": _NUMBER,  # faults, by `bits`
     "offered": Quantity("A", 0, 80),  # what the device says that its PWM signals
 }

@@ -9,13 +9,14 @@ It can misbehave like the real ones: `mode` is the state of the line from now on
 queues faults for single requests. Only requests for its own unit are answered; for any
 other the line stays silent, as a serial line does.
 
-Framing is Modbus TCP, or the frames of a serial line (RTU, with checksum) over the socket.
+Framing is Modbus TCP, or the frames of a serial line over the socket: RTU, or ASCII with its
+LRC (Modbus over serial line v1.02, section 2.5.2).
 """
 
 import asyncio
 import struct
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -26,6 +27,7 @@ from hal.registers.map import RegisterMap
 from hal.sim.pty import Pty, open_pty
 from hal.types import Value
 
+Framing = Literal["tcp", "rtu", "ascii"]
 Mode = Literal["up", "down", "garbage", "slow"]
 OneShot = Literal[
     "silent",  # no answer
@@ -56,6 +58,7 @@ _BIT_VALUES: Final = {0: 0, 0xFF00: 1}  # Modbus application protocol v1.1b3, se
 _REGISTERS: Final = 0x10000
 _MAX_COUNT: Final = 125
 _MAX_FRAME: Final = 256
+_LONGEST_LINE: Final = 2 * _MAX_FRAME + 3  # a colon, two digits a byte, CR and LF
 _FRAME_SIZES: Final = range(2, 255)  # the unit and 1 to 253 bytes
 _EXCEPTIONS: Final[dict[OneShot | None, int]] = {"illegal_address": 2, "busy": 6}
 _MODE_FAULTS: Final[dict[Mode, OneShot]] = {
@@ -79,6 +82,7 @@ class ModbusDeviceServer:
     Attributes:
         mode: the state of the line.
         slow_s: how late the answers come that are slow.
+        sleeps_s: after so long without a request it misses the next one; None: it is awake.
         on_request: called at each request to this unit that is answered.
         on_write: called after a client wrote: table (1 or 3), first address, words.
     """
@@ -89,8 +93,9 @@ class ModbusDeviceServer:
         *,
         unit: int = 1,
         read_points: Callable[[], Mapping[str, float]] = dict,
-        framing: Literal["tcp", "rtu"] = "tcp",
+        framing: Framing = "tcp",
         refuses_holes: bool = False,
+        listens_to: int | None = None,
     ) -> None:
         """Prepare a device; nothing is opened yet.
 
@@ -102,9 +107,13 @@ class ModbusDeviceServer:
             framing: of the messages.
             refuses_holes: answer exception 2 to a read that touches a register which the
                 map does not name, instead of a zero.
+            listens_to: a second unit, from which it takes writes and never answers.
         """
         self.mode: Mode = "up"
         self.slow_s = 2.0
+        self.sleeps_s: float | None = None
+        self._heard_at = float("-inf")
+        self._listens_to = listens_to
         self.on_write: Callable[[int, int, Sequence[int]], None] | None = None
         self.on_request: Callable[[], None] = lambda: None
         self._set_words: dict[tuple[int, int], int] = {}
@@ -139,7 +148,7 @@ class ModbusDeviceServer:
     async def start_pty(self) -> str:
         """Serve a pseudo terminal instead of a port, and return its path.
 
-        The framing should be "rtu". Noise is dropped until the line has been still.
+        The framing should be "rtu" or "ascii". Noise is dropped until the line has been still.
 
         Raises:
             OSError: there is no terminal left.
@@ -286,10 +295,10 @@ class ModbusDeviceServer:
             writer.close()
             return
         self._serving.add(task)
-        receive = _receive_tcp if self._framing == "tcp" else _receive_rtu
+        receive = _RECEIVE[self._framing]
         try:
             while (frame := await receive(reader)) is not None:
-                if frame.unit == self._unit and not await self._respond(frame, writer):
+                if not await self._take(frame, writer):
                     break
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the peer went away, or was sent away
@@ -301,11 +310,26 @@ class ModbusDeviceServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while True:
-            frame = await _receive_rtu(reader)
+            frame = await _RECEIVE[self._framing](reader)
             if frame is None:
                 await _still(reader)
-            elif frame.unit == self._unit:
-                await self._respond(frame, writer)
+            else:
+                await self._take(frame, writer)
+
+    async def _take(self, frame: _Frame, writer: asyncio.StreamWriter) -> bool:
+        """Heed a frame if it is for this device; return whether the connection stays."""
+        if frame.unit not in {self._unit, self._listens_to}:
+            return True
+        loop, heard_at = asyncio.get_running_loop(), self._heard_at
+        self._heard_at = loop.time()
+        if self.sleeps_s is not None and loop.time() - heard_at > self.sleeps_s:
+            return True
+        if frame.unit == self._unit:
+            return await self._respond(frame, writer)
+        if self.mode != "down":
+            self.on_request()
+            self._answer(frame.pdu, None)
+        return True
 
     async def _respond(self, frame: _Frame, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether the connection stays."""
@@ -316,7 +340,7 @@ class ModbusDeviceServer:
             return True
         self.on_request()
         answer = _Frame(frame.number, frame.unit, self._answer(frame.pdu, fault))
-        data = _pack_tcp(answer) if self._framing == "tcp" else _pack_rtu(answer)
+        data = _PACK[self._framing](answer)
         if fault == "late":
             self._held = data
             return True
@@ -425,6 +449,25 @@ async def _receive_rtu(reader: asyncio.StreamReader) -> _Frame | None:
     return _Frame(0, data[0], data[1:-2])
 
 
+async def _receive_ascii(reader: asyncio.StreamReader) -> _Frame | None:
+    """Return the next request, None when it is none, or its checksum is wrong."""
+    try:
+        line = await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError as error:
+        await reader.readexactly(error.consumed)
+        return None
+    start = line.rfind(b":")  # a colon begins a frame anew, whatever was before it
+    if not line.endswith(b"\r\n") or start < 0 or len(line) - start > _LONGEST_LINE:
+        return None
+    try:
+        data = bytes.fromhex(line[start + 1 : -2].decode("ascii"))
+    except ValueError:
+        return None
+    if len(data) < 3 or sum(data) & 0xFF:  # noqa: PLR2004 - unit, code and LRC, which sum to 0
+        return None
+    return _Frame(0, data[0], data[1:-1])
+
+
 async def _still(reader: asyncio.StreamReader) -> None:
     """Drop what comes until nothing has come for `STILL_S`."""
     with suppress(TimeoutError):
@@ -440,6 +483,24 @@ def _pack_tcp(frame: _Frame) -> bytes:
 def _pack_rtu(frame: _Frame) -> bytes:
     data = bytes([frame.unit]) + frame.pdu
     return data + _crc(data)
+
+
+def _pack_ascii(frame: _Frame) -> bytes:
+    data = bytes([frame.unit]) + frame.pdu
+    lrc = -sum(data) & 0xFF
+    return b":" + data.hex().upper().encode("ascii") + b"%02X\r\n" % lrc
+
+
+_RECEIVE: Final[dict[Framing, Callable[[asyncio.StreamReader], Awaitable[_Frame | None]]]] = {
+    "tcp": _receive_tcp,
+    "rtu": _receive_rtu,
+    "ascii": _receive_ascii,
+}
+_PACK: Final[dict[Framing, Callable[[_Frame], bytes]]] = {
+    "tcp": _pack_tcp,
+    "rtu": _pack_rtu,
+    "ascii": _pack_ascii,
+}
 
 
 def _crc(data: bytes) -> bytes:

@@ -16,9 +16,10 @@ from hal.errors import BusError
 from hal.registers.commands import Command, Switch
 from hal.registers.map import EvsePart, RegisterMap
 from hal.sim.evse import SimulatedEvse
-from hal.sim.modbus_device import ModbusDeviceServer
+from hal.sim.modbus_device import Framing, ModbusDeviceServer
 from hal.sim.process import meter_points
 from hal.types import (
+    PLUGGED_STATES,
     READY_STATES,
     EvseCapabilities,
     Fault,
@@ -44,7 +45,7 @@ class ModbusEvseDevice(EvseListener):
         evse: SimulatedEvse,
         *,
         unit: int = 1,
-        is_serial: bool = False,
+        framing: Framing = "tcp",
     ) -> None:
         """Prepare a controller; nothing is opened yet.
 
@@ -52,7 +53,7 @@ class ModbusEvseDevice(EvseListener):
             register_map: of kind "evse".
             evse: what is behind it.
             unit: which unit it answers as.
-            is_serial: the frames are those of a serial line.
+            framing: of the messages.
         """
         if register_map.evse is None:
             raise ValueError(f"{register_map.id} is no map of an EVSE controller")
@@ -61,11 +62,17 @@ class ModbusEvseDevice(EvseListener):
         bits = next((one.bits for one in register_map.points if one.name == "error_bits"), {})
         self._bits = {Fault(name): bit for bit, name in bits.items()}
         self.evse = evse
+        table = self._part.set_current.table
+        self._index = unit - 1 if table is not None else 0
+        labels = self._state.labels
+        self._asks = {labels[grant.state][0]: grant for grant in self._part.grants}
+        self._granted: set[str] = set()
         self.server = ModbusDeviceServer(
             register_map,
             unit=unit,
             read_points=self._points,
-            framing="rtu" if is_serial else "tcp",
+            framing=framing,
+            listens_to=table.unit if table is not None else None,
         )
         self.server.on_write = self._written
         self.server.on_request = self._heard
@@ -102,7 +109,11 @@ class ModbusEvseDevice(EvseListener):
         connector_id: int = 1,  # noqa: ARG002 - there is one connector
     ) -> None:
         """Close by itself for a vehicle that asks and is offered current."""
-        if pilot in READY_STATES:
+        if pilot not in PLUGGED_STATES:
+            self._granted.clear()
+        if pilot not in READY_STATES:
+            self._granted.discard("C")
+        elif self._may_go_on("C"):
             self._start(self.evse.energize(closed=True))
 
     def outlet_changed(self, *, closed: bool) -> None:
@@ -152,6 +163,7 @@ class ModbusEvseDevice(EvseListener):
             "outlet": float(evse.outlet_closed),
             "locked": float(evse.locked),
             "cable_limit": self._cable_a or 0.0,
+            "plugged_limit": self._cable_a or 13.0,
             "error_bits": float(errors),
             "offered": evse.offer_a,
             "temperature": 25.0,
@@ -162,6 +174,9 @@ class ModbusEvseDevice(EvseListener):
         for number, name in self._state.faults.items():
             if Fault(name) in faults:
                 return number
+        asked = self._asks.get(pilot.value)
+        if asked is not None and self._is_enabled and not self._may_go_on(pilot.value):
+            return asked.state
         pwm = "2" if self.evse.offer_a > 0 else "1"
         wanted = (f"{pilot.value}{pwm}", pilot.value, f"{pilot.value}1", f"{pilot.value}2")
         return next(
@@ -188,25 +203,45 @@ class ModbusEvseDevice(EvseListener):
         self._offer()
 
     def _written(self, table: int, address: int, words: Sequence[int]) -> None:
-        part = self._part
+        part, index = self._part, self._index
         if _is_of(part.set_current, table, address):
-            self._current_a = part.set_current.value(tuple(words))
+            own = tuple(words)[index : index + part.set_current.count]
+            self._current_a = part.set_current.value(own)
+            if part.set_current.table is not None:
+                self.server.set_words(part.set_current.table.confirm, own)
             self._offer()
         elif part.enable is not None and _is_of(part.enable, table, address):
             self._is_enabled = words[0] == part.enable.on
+            if not self._is_enabled:
+                self._granted.clear()
             self._offer()
         elif part.lock is not None and _is_of(part.lock, table, address):
             self._start(self.evse.lock(locked=words[0] == part.lock.on))
         elif part.three_phases is not None and _is_of(part.three_phases, table, address):
             self._start(self._switched(3 if words[0] == part.three_phases.on else 1))
 
+        self._hear_grant(address, tuple(words))
+
+    def _hear_grant(self, address: int, words: tuple[int, ...]) -> None:
+        shown = self._state_of(self.evse.pilot, self.evse.faults)
+        for letter, grant in self._asks.items():
+            is_it = (grant.write.address, grant.write.words) == (address, words)
+            if is_it and grant.state == shown:
+                self._granted.add(letter)
+                self._offer()
+
+    def _may_go_on(self, letter: str) -> bool:
+        """Tell whether it need not ask before it goes to this state, or has been let."""
+        return letter not in self._asks or letter in self._granted
+
     def _offer(self) -> None:
-        current_a = self._current_a if self._is_enabled else 0.0
-        self._start(self._offered(current_a))
+        has_pwm = self._is_enabled and self._may_go_on("B")
+        self._start(self._offered(self._current_a if has_pwm else 0.0))
 
     async def _offered(self, current_a: float) -> None:
         await self.evse.offer(current_a, valid_s=_FOREVER_S)
-        if current_a > 0 and self.evse.pilot in READY_STATES:
+        is_ready = self.evse.pilot in READY_STATES
+        if current_a > 0 and is_ready and self._may_go_on("C"):
             await self.evse.energize(closed=True)
         elif current_a == 0:
             await self.evse.energize(closed=False)

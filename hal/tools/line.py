@@ -39,8 +39,7 @@ class Line(Value, frozen=True):
             BoardError: pyserial is not installed.
         """
         if self.host:
-            framing: Literal["tcp", "rtu"] = "rtu" if self.framing == "rtu" else "tcp"
-            return TcpPort(self.host, self.port, framing=framing)
+            return TcpPort(self.host, self.port, framing=self.framing or "tcp")
         serial = register_map.serial
         return SerialPort(
             self.path,

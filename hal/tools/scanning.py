@@ -111,7 +111,7 @@ def _by_port(
     timing = Timing(timeout_s=timeout_s)
     for (baudrate, parity), group in groups.items():
         if line.host:
-            framing: Literal["tcp", "rtu"] = "rtu" if line.framing == "rtu" else "tcp"
+            framing = line.framing or "tcp"
             yield TcpPort(line.host, line.port, framing=framing, timing=timing), group
         else:
             yield (

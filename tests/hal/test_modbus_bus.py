@@ -14,7 +14,14 @@ import pytest
 
 from hal.bus import rs485
 from hal.bus.counters import LONGEST_S, PATIENCE, PortCounters, Silence, Tally
-from hal.bus.modbus import BACKOFF_MAX_S, ModbusPort, SerialPort, TcpPort, Timing
+from hal.bus.modbus import (
+    BACKOFF_MAX_S,
+    TURNAROUND_S,
+    ModbusPort,
+    SerialPort,
+    TcpPort,
+    Timing,
+)
 from hal.bus.modbus_request import ExceptionReplyError, is_garbled
 from hal.bus.turns import MAX_WAITING, Priority, Turns
 from hal.drivers.mapped import MappedDevice
@@ -963,6 +970,31 @@ def test_the_frame_by_which_a_map_sets_16_a_is_that_of_the_reference(
             device = MappedDevice(port, 1, register_map, names=frozenset({"state"}))
             await device.write(register_map.evse.set_current.write(16.0))
             assert asked == [frame]
+
+    vloop.run(main())
+
+
+def test_the_frames_for_a_smartevse_are_those_of_its_firmware():
+    """Hardware reference 3.5: the answer to unit 3 that asks for C; and the currents for all."""
+
+    async def main():
+        register_map = load_map(MAPS / "smartevse-3.toml")
+        answer = with_crc(bytes.fromhex("03 10 00 00 00 02"))
+        async with (
+            serial_peer(lambda _: answer) as (path, asked, _),
+            SerialPort(path) as port,
+        ):
+            device = MappedDevice(port, 3, register_map, names=frozenset({"state"}))
+            await device.write(register_map.evse.grants[1].write)
+            assert asked == [bytes.fromhex("03 10 00 00 00 02 04 00 07 00 00 49 D6")]
+            begun = asyncio.get_running_loop().time()
+            await device.write(register_map.evse.set_current.write(16.0))
+            await device.write(register_map.evse.grants[1].write)
+            assert asyncio.get_running_loop().time() - begun >= TURNAROUND_S
+        currents = bytes.fromhex("09 10 00 20 00 08 10") + struct.pack(
+            ">8H", *[0, 0, 160], *[0] * 5
+        )
+        assert asked[1] == with_crc(currents)
 
     vloop.run(main())
 

@@ -7,6 +7,7 @@ import pytest
 
 from hal.bus.modbus import TcpPort
 from hal.bus.modbus_request import ExceptionReplyError
+from hal.bus.serial_line import LineSettings, opened
 from hal.drivers.mapped import MappedDevice
 from hal.errors import BusError, DeviceError
 from hal.registers.codec import Point
@@ -414,3 +415,61 @@ def test_a_device_says_who_it_is():
     device = ModbusDeviceServer(template)
     assert device.words(3, 0xFC00, 2) == [0x00BC, 0x614E]
     assert device.words(4, 0x0200, 2) == [0x4D2D, 0x3100]
+
+
+# --- ASCII frames, and messages for all ---
+
+
+async def asked_in_ascii(lines: bytes) -> bytes:
+    """Return what a unit 1 with 230.1 V answers to these bytes and a good request."""
+    async with ModbusDeviceServer(SDM630, framing="ascii") as device:
+        device.set_point("voltage_l1", 230.1)
+        asyncio.get_running_loop().patience_s = 0.005
+        async with opened(LineSettings(await device.start_pty(), 38_400)) as line:
+            for start in range(0, len(lines), 2000):
+                line.write(lines[start : start + 2000])
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(1.0)
+            line.write(b":010400000002F9\r\n")
+            await asyncio.sleep(1.0)
+            return await line.read()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b":010400000002F8\r\n",  # a wrong LRC
+        b":0104000000\r\n",
+        b":01\r\n",
+        b":01040000000G\r\n",
+        b"010400000002F9\r\n",  # no colon
+        b":010400000002F9\n",  # no carriage return
+        b":0104:020400000002F8\r\n",  # begun anew, for another unit
+        b":" + b"0" * 600 + b"\r\n",
+        b"x" * 70_000 + b"\n",
+    ],
+    ids=range(10),
+)
+def test_what_is_no_ascii_frame_for_the_unit_is_passed_over(before):
+    answer = vloop.run(asked_in_ascii(before))
+    assert answer == b":0104044366199A9B\r\n"
+
+
+def test_a_message_for_all_is_heard_and_not_answered():
+    async def scene(device, port):
+        heard: list[tuple[int, ...]] = []
+        device.on_write = lambda table, at, words: heard.append((table, at, *words))
+        await port.share(9, 0x20, 3, (1, 60))
+        await port.share(9, 0x20, 3, (2, 70))
+        await asyncio.sleep(0.1)
+        device.mode = "down"
+        await port.share(9, 0x20, 3, (0, 80))
+        await asyncio.sleep(0.1)
+        device.mode = "up"
+        assert await port.read(1, 4, 0x48, 2) == (0x7FC0, 0)
+        assert heard == [(3, 0x20, 0, 60, 0), (3, 0x20, 0, 60, 70)]
+        with pytest.raises(ValueError, match="a table of 3 words has no number 3"):
+            await port.share(9, 0x20, 3, (3, 60))
+
+    served(scene, listens_to=9, framing="rtu")

@@ -1,14 +1,14 @@
 """Every shipped controller on the wire, against its simulator; and what the driver owes us."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from hal.bus.modbus import TcpPort
+from hal.bus.modbus import SerialPort, TcpPort
 from hal.drivers.modbus_evse import ModbusEvse, SwitchingModbusEvse
 from hal.errors import BoardError, BusError, DeviceError
 from hal.registers.map import RegisterMap, load_map
@@ -32,6 +32,8 @@ SHIPPED = [path for path in sorted(MAPS.glob("*.toml")) if load_map(path).evse i
 CONTROLLERS = [path for path in SHIPPED if not path.stem.startswith("_")]
 HEIDELBERG = load_map(MAPS / "heidelberg-energy-control.toml")
 EVSE_DIN = load_map(MAPS / "evse-din.toml")
+ABL = load_map(MAPS / "abl-emh1.toml")
+SMARTEVSE = load_map(MAPS / "smartevse-3.toml")
 TEMPLATE = load_map(MAPS / "_template-evse.toml")
 QUICK = Vehicle(reaction_s=0.0, adapt_s=0.0, ampacity_a=32.0)
 
@@ -385,6 +387,175 @@ def test_what_cannot_be_is_refused():
         ModbusEvse(port, 1, HEIDELBERG, poll_s=0.0)
     with pytest.raises(ValueError, match="is no map of an EVSE controller"):
         ModbusEvseDevice(load_map(MAPS / "eastron-sdm630.toml"), SimulatedEvse())
+
+
+# --- controllers that ask, and hear their current among those of others: SmartEVSE ---
+
+
+def test_a_controller_that_asks_gets_its_answer_while_it_is_offered_something():
+    async def scene(rig, recorder):
+        written: list[tuple[int, ...]] = []
+        rig.server.on_write = chained(rig, lambda at, *words: written.append((at, *words)))
+        await rig.plug()
+        await recorder.until(lambda now: now.pilot is PilotState.B)
+        await asyncio.sleep(30)
+        assert (0, 5, 0) not in written
+        await rig.controller.offer(16.0, valid_s=600.0)
+        await recorder.until(lambda now: now.outlet_closed)
+        assert [write for write in written if write[0] == 0] == [(0, 5, 0), (0, 7, 0)]
+        assert rig.evse.offer_a == 16.0
+
+    played(SMARTEVSE, scene)
+
+
+def test_a_controller_that_asks_stays_open_until_it_may_close():
+    async def scene(rig, recorder):
+        rig.device.evse.plug(1, QUICK)
+        await rig.controller.offer(16.0, valid_s=600.0)
+        await recorder.until(lambda now: now.pilot is PilotState.C)
+        await rig.controller.energize(closed=False)
+        await recorder.until(lambda now: now.outlet_closed is False)
+        await asyncio.sleep(30)
+        assert not rig.evse.outlet_closed
+        await rig.controller.energize(closed=True)
+        await recorder.until(lambda now: now.outlet_closed)
+
+    played(SMARTEVSE, scene)
+
+
+def test_what_is_plugged_has_a_limit_only_with_a_vehicle():
+    async def scene(rig, recorder):
+        assert recorder.cable_a is None  # the register says 13 A all the same
+        await rig.plug()
+        await recorder.until(lambda now: now.pilot is PilotState.B)
+        assert recorder.cable_a == 32.0
+
+    played(SMARTEVSE, scene)
+
+
+def test_a_current_for_all_that_the_device_did_not_hear_is_an_error_and_sent_again():
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=600.0)
+        rig.server._listens_to = None
+        with pytest.raises(DeviceError, match=r"written as \(80,\), and reads \(160,\)"):
+            await rig.controller.offer(8.0, valid_s=600.0)
+        rig.server._listens_to = 9
+        await asyncio.sleep(1)
+        assert rig.evse.offer_a == 8.0
+
+    played(SMARTEVSE, scene, fail_after_s=30.0)
+
+
+def test_a_controller_that_hears_but_does_not_answer_is_sent_nothing_to_charge_with():
+    """The currents of the others go on; its own word among them is 0."""
+
+    async def scene(rig, recorder):
+        await charging(rig, recorder, valid_s=600.0)
+        rig.server._unit = 77
+        await recorder.until(lambda now: Fault.COMMUNICATION_FAULT in now.faults)
+        await asyncio.sleep(1)
+        assert not rig.evse.outlet_closed
+
+    played(SMARTEVSE, scene)
+
+
+def test_the_watchdog_of_a_controller_that_hears_no_current_ends_the_charge():
+    async def main():
+        async with rigged(SMARTEVSE) as rig:
+            async with served(rig.controller) as recorder:
+                await charging(rig, recorder, valid_s=600.0)
+                await asyncio.sleep(60)
+                assert rig.evse.outlet_closed
+            await asyncio.sleep(12)
+            assert not rig.evse.outlet_closed
+
+    vloop.run(main())
+
+
+def test_two_controllers_of_one_line_keep_their_own_currents():
+    async def main():
+        sent: list[tuple[int, ...]] = []
+        async with (
+            ModbusEvseDevice(SMARTEVSE, SimulatedEvse(), unit=2) as device,
+            TcpPort("127.0.0.1", device.server.port) as port,
+        ):
+            heard = device.server.on_write
+
+            def on_write(table: int, address: int, words: Sequence[int]) -> None:
+                heard(table, address, words)
+                if address == 0x20:
+                    sent.append(tuple(words))
+
+            device.server.on_write = on_write
+            await port.share(9, 0x20, 8, (6, 100))  # another one's, of unit 7
+            driver = ModbusEvse(port, 2, SMARTEVSE)
+            async with served(driver) as recorder:
+                await recorder.until(lambda now: now.pilot is PilotState.A)
+                await driver.offer(16.0, valid_s=60.0)
+        assert sent[0] == (0, 0, 0, 0, 0, 0, 100, 0)
+        assert sent[-1] == (0, 160, 0, 0, 0, 0, 100, 0)
+
+    vloop.run(main())
+
+
+def chained(rig: Rig, also: Callable[..., None]) -> Callable[[int, int, Sequence[int]], None]:
+    """Return what the device does on a write, and something besides."""
+    own = rig.server.on_write
+
+    def on_write(table: int, address: int, words: Sequence[int]) -> None:
+        also(address, *words)
+        own(table, address, words)
+
+    return on_write
+
+
+# --- Modbus ASCII on a serial line: ABL ---
+
+
+@asynccontextmanager
+async def abl_on_a_line(**options) -> AsyncIterator[Rig]:
+    asyncio.get_running_loop().patience_s = 0.001  # a pseudo terminal hands on a moment later
+    async with ModbusEvseDevice(ABL, SimulatedEvse(), framing="ascii") as device:
+        path = await device.server.start_pty()
+        async with SerialPort(path, baudrate=38_400, parity="E", framing="ascii") as port:
+            yield Rig(device, ModbusEvse(port, 1, ABL, **options))
+
+
+@pytest.mark.parametrize("clause", CLAUSES, ids=clause_name)
+def test_contract_in_ascii_frames(clause):
+    async def main() -> None:
+        async with abl_on_a_line() as rig:
+            await clause(rig)
+
+    vloop.run(main())
+
+
+def test_a_box_that_sleeps_is_woken_and_asked_again():
+    async def main():
+        async with abl_on_a_line(poll_s=4.0) as rig:
+            rig.server.sleeps_s = 2.0
+            async with served(rig.controller) as recorder:
+                await charging(rig, recorder, valid_s=600.0)
+                await asyncio.sleep(60)
+                assert not recorder.faults
+                await rig.controller.offer(0.0, valid_s=600.0)
+                await recorder.until(lambda now: now.outlet_closed is False)
+
+    vloop.run(main())
+
+
+def test_an_ascii_line_that_goes_bad_is_a_lost_device_until_it_is_well():
+    async def main():
+        async with abl_on_a_line() as rig, served(rig.controller) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.A)
+            for bad in ("garbage", "down"):
+                rig.server.mode = bad
+                await recorder.until(lambda now: Fault.COMMUNICATION_FAULT in now.faults)
+                rig.server.mode = "up"
+                await recorder.until(lambda now: not now.faults)
+                assert recorder.pilot is PilotState.A
+
+    vloop.run(main())
 
 
 # --- the exercise of the bring-up tools ---

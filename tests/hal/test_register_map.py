@@ -5,6 +5,7 @@ import pytest
 
 from hal.files import FileProblems
 from hal.registers.codec import decode
+from hal.registers.commands import Grant, Table, Write
 from hal.registers.map import RegisterMap, load_map
 from hal.registers.vocabulary import STATES, UNITS, VOCABULARY, pilot_state
 
@@ -393,12 +394,33 @@ def test_a_controller_may_be_a_meter_as_well(tmp_path):
         (('allowed  = "0|6..32"', 'allowed  = "0|5..32"'), "a current is 0 or 6 to 80 A"),
         (("write = 15_000", "write = 150_000"), "uint16 cannot carry 150000"),
         (("addr = 258, value = 4", "addr = 258, value = 70000"), "startup.writes[0].value"),
+        (("[startup]", "[[grant]]\nstate = 4\naddr = 0\nwords = [5]\n[startup]"), "4 is no state of [points]"),
+        (("readback = true", "table = { unit = 9, words = 8, confirm = 2 }\nnv = true"), "a table is written by function 16"),
     ],
 )  # fmt: skip
 def test_a_wrong_controller_is_refused(tmp_path, change, message):
     assert change[0] in CONTROLLER
     found = problems(tmp_path, CONTROLLER.replace(*change))
     assert any(message in line for line in found), found
+
+
+def test_a_controller_may_ask_and_share_its_current_with_others(tmp_path):
+    text = CONTROLLER.replace("readback = true", "table = { unit = 9, words = 8, confirm = 2 }")
+    text = text.replace(
+        "[startup]", "[[grant]]\nstate = 2\naddr = 0\nwords = [5, 0]\n[startup]"
+    )
+    part = loaded(tmp_path, text).evse
+    assert part.set_current.table == Table(unit=9, count=8, confirm=2)
+    assert part.set_current.readback  # nobody answers to it, so it is always read
+    assert part.set_current.write(16.0).table is part.set_current.table
+    assert part.grants == (Grant(2, Write(16, 0, (5, 0))),)
+
+
+def test_a_meter_is_never_answered(tmp_path):
+    text = HEADER + POINTS + "[[grant]]\nstate = 2\naddr = 0\nwords = [5]\n"
+    assert (
+        "a meter has no [grant]; nothing is ever written to it" in problems(tmp_path, text)[0]
+    )
 
 
 def test_a_controller_without_a_current_is_none(tmp_path):

@@ -17,7 +17,7 @@ from hal.board_file import Board, ModbusEvseSettings, load_board
 from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
-from hal.sim.modbus_device import ModbusDeviceServer
+from hal.sim.modbus_device import Framing, ModbusDeviceServer
 from hal.sim.modbus_evse import ModbusEvseDevice
 from hal.sim.process import meter_points
 from tests.support.lab import Lab
@@ -50,7 +50,7 @@ class _Bus:
 
 
 Wire = Callable[[int, str], Awaitable[PortSettings]]
-"""Lays a line of its own to a TCP port whose frames are "rtu" or "tcp"."""
+"""Lays a line of its own to a TCP port whose frames are "rtu", "ascii" or "tcp"."""
 
 
 @asynccontextmanager
@@ -98,9 +98,8 @@ async def on_the_wire(
             await hardware.close()
 
 
-def _framing(board: Board, name: str) -> str:
-    settings = board.ports[name]
-    return settings.framing if isinstance(settings, ModbusTcpSettings) else "rtu"
+def _framing(board: Board, name: str) -> Framing:
+    return board.ports[name].framing
 
 
 async def _devices(
@@ -110,9 +109,11 @@ async def _devices(
     for evse in board.evses:
         sim, controller, meter = lab.evse(evse.id), evse.controller, evse.meter
         assert isinstance(controller, ModbusEvseSettings)
-        is_serial = _framing(board, controller.port) == "rtu"
         device = ModbusEvseDevice(
-            board.maps[controller.map], sim, unit=controller.unit, is_serial=is_serial
+            board.maps[controller.map],
+            sim,
+            unit=controller.unit,
+            framing=_framing(board, controller.port),
         )
         await stack.enter_async_context(device)
         servers[controller.port, controller.unit] = device.server
@@ -124,11 +125,11 @@ async def _devices(
 
 
 def _meter(
-    register_map: RegisterMap, sim: SimulatedEvse, unit: int, framing: str
+    register_map: RegisterMap, sim: SimulatedEvse, unit: int, framing: Framing
 ) -> ModbusDeviceServer:
     return ModbusDeviceServer(
         register_map,
         unit=unit,
         read_points=lambda: meter_points(sim.reading()),
-        framing="rtu" if framing == "rtu" else "tcp",
+        framing=framing,
     )
