@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from hal.bus.counters import PortCounters, Silence, Tally
 from hal.bus.modbus_request import READS, ExceptionReplyError, Function, Request, is_garbled
-from hal.bus.rs485 import Rs485Mode, hold
+from hal.bus.rs485 import Rs485Mode, hold, is_pseudo_terminal
 from hal.bus.turns import Priority, Turns
 from hal.errors import BoardError, BusError, DeviceError
 from hal.types import Value
@@ -100,6 +100,7 @@ class ModbusPort(ABC):
         self._backoff_s = BACKOFF_MIN_S
         self._is_garbled = self._is_waiting = False
         self._tables: dict[tuple[int, int], list[int]] = {}
+        self._sharing = asyncio.Lock()
         self._tally, self._silence = Tally(), Silence()
         # Every silent unit would otherwise be a line per poll; counters and listeners tell.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -199,8 +200,7 @@ class ModbusPort(ABC):
         The line keeps the table, so that the words of the others stay what they are.
 
         Args:
-            unit: that all of them listen to, 1 to 255.
-            address: of the first word, as sent on the wire.
+            unit, address: of the first word; all of them listen to the unit.
             count: 1 to 123 words; what was never set is 0.
             changed: which word, from 0, and what it is from now on, 0 to 65535.
             priority: who goes first when several wait.
@@ -214,9 +214,9 @@ class ModbusPort(ABC):
             raise ValueError(f"a table of {count} words has no number {index}")
         words = self._tables.setdefault((unit, address), [0] * count)
         words[index] = word
-        function = Function.WRITE_SEVERAL
-        request = Request(unit, function, address, count, tuple(words), is_for_all=True)
-        await self._performed(request, priority, None, 0)
+        async with self._sharing:  # in order: what goes out last is what holds
+            request = Request(unit, Function(16), address, count, tuple(words), is_for_all=True)
+            await self._performed(request, priority, None, 0)
 
     def close(self) -> None:
         """Let go of the line; an exchange that is under way fails with `BusError`."""
@@ -480,7 +480,7 @@ class SerialPort(ModbusPort):
             self.name,
             framer=self._framer,
             baudrate=self._baudrate,
-            parity="N" if _is_pseudo_terminal(self.name) else self._parity,
+            parity="N" if is_pseudo_terminal(self.name) else self._parity,
             stopbits=self._stopbits,
             timeout=self._timeout_s,
             retries=0,
@@ -488,11 +488,6 @@ class SerialPort(ModbusPort):
             handle_local_echo=self._echo,
             trace_packet=self._received,
         )
-
-
-def _is_pseudo_terminal(path: str) -> bool:
-    """Tell whether a line has no wires: it takes no parity, however a board is written."""
-    return os.path.realpath(path).startswith("/dev/pts/")
 
 
 def _heed_cancellation() -> None:

@@ -42,3 +42,8 @@ def hold(path: str, mode: Literal["rts_high", "rts_low"]) -> int:
             'rs485 = "adapter" leaves the direction to the adapter',
         ) from error
     return descriptor
+
+
+def is_pseudo_terminal(path: str) -> bool:
+    """Tell whether a line has no wires: it takes no parity, however a board is written."""
+    return os.path.realpath(path).startswith("/dev/pts/")

@@ -276,14 +276,8 @@ def _in_identity(data: MapFile) -> Iterator[Problem]:
 def _in_meter(data: MapFile) -> Iterator[Problem]:
     for lack in _missing(data.points, data.phases):
         yield ("points",), lack
-    tables = {
-        "commands": data.commands,
-        "watchdog": data.watchdog,
-        "startup": data.startup,
-        "grant": data.grant,
-    }
-    for name, table in tables.items():
-        if table:
+    for name in ("commands", "watchdog", "startup", "grant"):
+        if getattr(data, name):
             yield (name,), f"a meter has no [{name}]; nothing is ever written to it"
 
 

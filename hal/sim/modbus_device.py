@@ -9,25 +9,22 @@ It can misbehave like the real ones: `mode` is the state of the line from now on
 queues faults for single requests. Only requests for its own unit are answered; for any
 other the line stays silent, as a serial line does.
 
-Framing is Modbus TCP, or the frames of a serial line over the socket: RTU, or ASCII with its
-LRC (Modbus over serial line v1.02, section 2.5.2).
+Framing is Modbus TCP, or the frames of a serial line over the socket (`hal.sim.frames`).
 """
 
 import asyncio
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from hal.registers import sunspec
 from hal.registers.codec import Point, encode, words_of
 from hal.registers.map import RegisterMap
+from hal.sim.frames import PACK, RECEIVE, Frame, Framing, until_still
 from hal.sim.pty import Pty, open_pty
-from hal.types import Value
 
-Framing = Literal["tcp", "rtu", "ascii"]
 Mode = Literal["up", "down", "garbage", "slow"]
 OneShot = Literal[
     "silent",  # no answer
@@ -43,9 +40,6 @@ OneShot = Literal[
 ]
 
 MAX_CONNECTIONS: Final = 8
-STILL_S: Final = 0.02
-"""How long a serial line has to be still before the next byte begins a frame."""
-
 MAX_FAULTS: Final = 256
 GARBAGE: Final = bytes.fromhex("deadbeef00ff55aa")
 
@@ -57,23 +51,12 @@ _WRITE_SEVERAL: Final = 16
 _BIT_VALUES: Final = {0: 0, 0xFF00: 1}  # Modbus application protocol v1.1b3, section 6.5
 _REGISTERS: Final = 0x10000
 _MAX_COUNT: Final = 125
-_MAX_FRAME: Final = 256
-_LONGEST_LINE: Final = 2 * _MAX_FRAME + 3  # a colon, two digits a byte, CR and LF
-_FRAME_SIZES: Final = range(2, 255)  # the unit and 1 to 253 bytes
 _EXCEPTIONS: Final[dict[OneShot | None, int]] = {"illegal_address": 2, "busy": 6}
 _MODE_FAULTS: Final[dict[Mode, OneShot]] = {
     "down": "silent",
     "garbage": "garbage",
     "slow": "slow",
 }
-
-
-class _Frame(Value, frozen=True):
-    """One message: the request's number (0 in RTU), the unit, and function code with data."""
-
-    number: int
-    unit: int
-    pdu: bytes
 
 
 class ModbusDeviceServer:
@@ -295,7 +278,7 @@ class ModbusDeviceServer:
             writer.close()
             return
         self._serving.add(task)
-        receive = _RECEIVE[self._framing]
+        receive = RECEIVE[self._framing]
         try:
             while (frame := await receive(reader)) is not None:
                 if not await self._take(frame, writer):
@@ -310,13 +293,13 @@ class ModbusDeviceServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         while True:
-            frame = await _RECEIVE[self._framing](reader)
+            frame = await RECEIVE[self._framing](reader)
             if frame is None:
-                await _still(reader)
+                await until_still(reader)
             else:
                 await self._take(frame, writer)
 
-    async def _take(self, frame: _Frame, writer: asyncio.StreamWriter) -> bool:
+    async def _take(self, frame: Frame, writer: asyncio.StreamWriter) -> bool:
         """Heed a frame if it is for this device; return whether the connection stays."""
         if frame.unit not in {self._unit, self._listens_to}:
             return True
@@ -331,7 +314,7 @@ class ModbusDeviceServer:
             self._answer(frame.pdu, None)
         return True
 
-    async def _respond(self, frame: _Frame, writer: asyncio.StreamWriter) -> bool:
+    async def _respond(self, frame: Frame, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether the connection stays."""
         fault = self._faults.popleft() if self._faults else _MODE_FAULTS.get(self.mode)
         if fault == "hang_up":
@@ -339,8 +322,8 @@ class ModbusDeviceServer:
         if fault == "silent":
             return True
         self.on_request()
-        answer = _Frame(frame.number, frame.unit, self._answer(frame.pdu, fault))
-        data = _PACK[self._framing](answer)
+        answer = Frame(frame.number, frame.unit, self._answer(frame.pdu, fault))
+        data = PACK[self._framing](answer)
         if fault == "late":
             self._held = data
             return True
@@ -428,86 +411,3 @@ def _words_of(point: Point, value: float | None) -> tuple[int, ...]:
     if value is None and not point.na and not point.type.startswith("float"):
         return (0,) * point.count
     return encode(point, value)
-
-
-async def _receive_tcp(reader: asyncio.StreamReader) -> _Frame | None:
-    """Return the next request, None when the stream is not Modbus TCP."""
-    header = await reader.readexactly(7)
-    number, protocol, size, unit = struct.unpack(">HHHB", header)
-    if protocol != 0 or size not in _FRAME_SIZES:
-        return None
-    return _Frame(number, unit, await reader.readexactly(size - 1))
-
-
-async def _receive_rtu(reader: asyncio.StreamReader) -> _Frame | None:
-    """Return the next request, None when its checksum is wrong."""
-    data = await reader.readexactly(8)
-    if data[1] == _WRITE_SEVERAL:
-        data += await reader.readexactly(data[6] + 1)
-    if _crc(data[:-2]) != data[-2:]:
-        return None
-    return _Frame(0, data[0], data[1:-2])
-
-
-async def _receive_ascii(reader: asyncio.StreamReader) -> _Frame | None:
-    """Return the next request, None when it is none, or its checksum is wrong."""
-    try:
-        line = await reader.readuntil(b"\n")
-    except asyncio.LimitOverrunError as error:
-        await reader.readexactly(error.consumed)
-        return None
-    start = line.rfind(b":")  # a colon begins a frame anew, whatever was before it
-    if not line.endswith(b"\r\n") or start < 0 or len(line) - start > _LONGEST_LINE:
-        return None
-    try:
-        data = bytes.fromhex(line[start + 1 : -2].decode("ascii"))
-    except ValueError:
-        return None
-    if len(data) < 3 or sum(data) & 0xFF:  # noqa: PLR2004 - unit, code and LRC, which sum to 0
-        return None
-    return _Frame(0, data[0], data[1:-1])
-
-
-async def _still(reader: asyncio.StreamReader) -> None:
-    """Drop what comes until nothing has come for `STILL_S`."""
-    with suppress(TimeoutError):
-        while True:
-            async with asyncio.timeout(STILL_S):
-                await reader.read(_MAX_FRAME)
-
-
-def _pack_tcp(frame: _Frame) -> bytes:
-    return struct.pack(">HHHB", frame.number, 0, len(frame.pdu) + 1, frame.unit) + frame.pdu
-
-
-def _pack_rtu(frame: _Frame) -> bytes:
-    data = bytes([frame.unit]) + frame.pdu
-    return data + _crc(data)
-
-
-def _pack_ascii(frame: _Frame) -> bytes:
-    data = bytes([frame.unit]) + frame.pdu
-    lrc = -sum(data) & 0xFF
-    return b":" + data.hex().upper().encode("ascii") + b"%02X\r\n" % lrc
-
-
-_RECEIVE: Final[dict[Framing, Callable[[asyncio.StreamReader], Awaitable[_Frame | None]]]] = {
-    "tcp": _receive_tcp,
-    "rtu": _receive_rtu,
-    "ascii": _receive_ascii,
-}
-_PACK: Final[dict[Framing, Callable[[_Frame], bytes]]] = {
-    "tcp": _pack_tcp,
-    "rtu": _pack_rtu,
-    "ascii": _pack_ascii,
-}
-
-
-def _crc(data: bytes) -> bytes:
-    """Return the checksum of a serial frame (Modbus over serial line v1.02, section 6.2.2)."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
-    return crc.to_bytes(2, "little")

@@ -16,7 +16,8 @@ from hal.errors import BusError
 from hal.registers.commands import Command, Switch
 from hal.registers.map import EvsePart, RegisterMap
 from hal.sim.evse import SimulatedEvse
-from hal.sim.modbus_device import Framing, ModbusDeviceServer
+from hal.sim.frames import Framing
+from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.process import meter_points
 from hal.types import (
     PLUGGED_STATES,

@@ -85,6 +85,8 @@ def score(
 ) -> int | None:
     """Return how many points are plausible and not zero; None when the map does not fit.
 
+    Zeros alone fit nothing: most devices have some at any address.
+
     Args:
         names: the points that were read; None for all, so that `[probe]` can be asked.
     """
@@ -99,7 +101,7 @@ def score(
             return None
     if not look.is_plausible:
         return None
-    return sum(1 for row in look.rows if row.value and not row.doubt)
+    return sum(1 for row in look.rows if row.value and not row.doubt) or None
 
 
 def _by_port(

@@ -8,6 +8,7 @@ import pytest
 from hal.bus.modbus import TcpPort
 from hal.bus.modbus_request import ExceptionReplyError
 from hal.bus.serial_line import LineSettings, opened
+from hal.bus.turns import Priority
 from hal.drivers.mapped import MappedDevice
 from hal.errors import BusError, DeviceError
 from hal.registers.codec import Point
@@ -471,5 +472,23 @@ def test_a_message_for_all_is_heard_and_not_answered():
         assert heard == [(3, 0x20, 0, 60, 0), (3, 0x20, 0, 60, 70)]
         with pytest.raises(ValueError, match="a table of 3 words has no number 3"):
             await port.share(9, 0x20, 3, (3, 60))
+
+    served(scene, listens_to=9, framing="rtu")
+
+
+def test_of_messages_for_all_that_wait_the_last_one_holds_the_last_words():
+    async def scene(device, port):
+        heard: list[tuple[int, ...]] = []
+        device.on_write = lambda table, at, words: heard.append(tuple(words))
+        await asyncio.gather(
+            port.read(1, 4, 0x48, 2),
+            port.share(9, 0x20, 2, (0, 160)),
+            port.share(9, 0x20, 2, (1, 160)),
+            port.share(9, 0x20, 2, (0, 60), priority=Priority.SAFETY),
+        )
+        await asyncio.sleep(0.1)
+        assert heard[-1] == (60, 160)
+        first = next(at for at, words in enumerate(heard) if words[0] == 60)
+        assert all(words[0] == 60 for words in heard[first:])
 
     served(scene, listens_to=9, framing="rtu")

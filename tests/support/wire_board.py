@@ -17,7 +17,8 @@ from hal.board_file import Board, ModbusEvseSettings, load_board
 from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
-from hal.sim.modbus_device import Framing, ModbusDeviceServer
+from hal.sim.frames import Framing
+from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.modbus_evse import ModbusEvseDevice
 from hal.sim.process import meter_points
 from tests.support.lab import Lab
