@@ -1,5 +1,7 @@
 """Firmware updates (OCPP 2.0.1 block L; 1.6 UpdateFirmware and SignedUpdateFirmware).
 
+                  PAUSED
+                    ⇅
     SCHEDULED ─► DOWNLOADING ⇄ RETRYING ─► VERIFYING ─► WAITING ─► INSTALLING
                                                                       │
         CONFIRMING ◄─ TRIAL ◄─(the new image runs)─ ACTIVATING ◄──────┘
@@ -12,7 +14,9 @@ cut could forget. Every status is a record and reaches the CSMS in order.
 
 Nothing is installed while a transaction is open. Before it, EVSEs that are free become
 inoperative, and those in use after their transaction (L01.FR.06, FR.07), unless the setting
-AllowNewSessionsPendingFirmwareUpdate lets charging go on until nobody charges by chance.
+AllowNewSessionsPendingFirmwareUpdate lets charging go on until nobody charges by chance. Where
+DownloadWhileCharging is off, the download waits in the same way, and one that is under way
+pauses; what has come is kept (L01.FR.13, FR.14).
 
 A new image is on trial: the disk has to write, every EVSE has to be found, and the CSMS has to
 be reached, or the network is why not. What does not show this in time is rolled back.
@@ -68,11 +72,17 @@ def step(state: Firmware, event: Event, context: Context) -> Turn[Firmware]:
     """Advance the update by one event."""
     turn = _taken(state, event, context)
     update = turn.state.update
-    if update is not None and update.phase is Phase.WAITING:
-        return _after(turn, _begun_if_idle(turn.state, update, context))
-    if update is not None and update.phase is Phase.TRIAL:
-        return _after(turn, _tried(turn.state, update, context))
-    return turn
+    if update is None or turn.state.installer is None:
+        return turn  # or just booted: it is not known yet which image runs
+    match update.phase:
+        case Phase.SCHEDULED | Phase.DOWNLOADING | Phase.RETRYING | Phase.PAUSED:
+            return _after(turn, _given_way(turn.state, update, context))
+        case Phase.WAITING:
+            return _after(turn, _begun_if_idle(turn.state, update, context))
+        case Phase.TRIAL:
+            return _after(turn, _tried(turn.state, update, context))
+        case _:
+            return turn
 
 
 def _after(turn: Turn[Firmware], then: Turn[Firmware]) -> Turn[Firmware]:
@@ -205,10 +215,38 @@ def _scheduled(state: Firmware, context: Context) -> Turn[Firmware]:
         )
         return _told(state, update, scheduled, context)
     state = replace(state, wake_at_s=None)
-    if is_first:
-        update = replace(update, phase=Phase.DOWNLOADING)
-        return _told(state, update, FirmwareStatus.DOWNLOADING, context)
-    return Turn(state)
+    if not is_first:
+        return Turn(state)
+    if _is_held(context):
+        return _told(state, update, FirmwareStatus.DOWNLOAD_SCHEDULED, context)
+    update = replace(update, phase=Phase.DOWNLOADING)
+    return _told(state, update, FirmwareStatus.DOWNLOADING, context)
+
+
+def _given_way(state: Firmware, update: Update, context: Context) -> Turn[Firmware]:
+    """Let a download wait while somebody charges, where it must, and no longer."""
+    is_held = _is_held(context)
+    match update.phase:
+        case Phase.SCHEDULED if state.wake_at_s is None and not is_held:
+            return _scheduled(state, context)
+        case Phase.PAUSED if not is_held:
+            update = replace(update, phase=Phase.DOWNLOADING)
+            return _told(state, update, FirmwareStatus.DOWNLOADING, context)
+        case Phase.DOWNLOADING | Phase.RETRYING if is_held:
+            state = replace(state, wake_at_s=None)
+            update = replace(update, phase=Phase.PAUSED)
+            return _told(state, update, FirmwareStatus.DOWNLOAD_PAUSED, context)
+        case _:
+            return Turn(state)
+
+
+def _is_held(context: Context) -> bool:
+    allowed = context.settings.flag(variables.DOWNLOAD_WHILE_CHARGING)
+    return not allowed and _is_charging(context)
+
+
+def _is_charging(context: Context) -> bool:
+    return any(evse.transaction is not None for evse in context.evses.values())
 
 
 def _woken(state: Firmware, context: Context) -> Turn[Firmware]:
@@ -303,9 +341,9 @@ def _unverified(
 
 def _begun_if_idle(state: Firmware, update: Update, context: Context) -> Turn[Firmware]:
     """Install once the instant has come and nobody charges."""
-    if state.wake_at_s is not None or state.installer is None:
+    if state.wake_at_s is not None:
         return Turn(state)
-    if any(evse.transaction is not None for evse in context.evses.values()):
+    if _is_charging(context):
         return _told(state, update, FirmwareStatus.INSTALL_SCHEDULED, context)
     update = replace(update, phase=Phase.INSTALLING, attempt=0)
     return _told(state, update, FirmwareStatus.INSTALLING, context)
@@ -379,8 +417,6 @@ def _begun_again(state: Firmware, update: Update, context: Context) -> Turn[Firm
 
 def _tried(state: Firmware, update: Update, context: Context) -> Turn[Firmware]:
     """Judge a new image by what it has shown so far."""
-    if state.installer is None:
-        return Turn(state)  # just booted: it is not known yet which image runs
     works = context.storage_ok and all(
         evse.inputs.pilot is not None for evse in context.evses.values()
     )

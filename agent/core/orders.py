@@ -20,6 +20,7 @@ class FirmwareStatus(enum.Enum):
     DOWNLOADED = "Downloaded"
     DOWNLOAD_FAILED = "DownloadFailed"
     DOWNLOADING = "Downloading"
+    DOWNLOAD_PAUSED = "DownloadPaused"
     DOWNLOAD_SCHEDULED = "DownloadScheduled"
     IDLE = "Idle"
     INSTALLATION_FAILED = "InstallationFailed"

@@ -15,6 +15,7 @@ class Phase(enum.Enum):
 
     SCHEDULED = "scheduled"
     DOWNLOADING = "downloading"
+    PAUSED = "paused"
     RETRYING = "retrying"
     VERIFYING = "verifying"
     WAITING = "waiting"
@@ -34,7 +35,14 @@ _WORK: Final = {
     Phase.ROLLING_BACK: Step.ROLL_BACK,
 }
 CANCELLABLE: Final = frozenset(
-    {Phase.SCHEDULED, Phase.DOWNLOADING, Phase.RETRYING, Phase.VERIFYING, Phase.WAITING}
+    {
+        Phase.SCHEDULED,
+        Phase.DOWNLOADING,
+        Phase.PAUSED,
+        Phase.RETRYING,
+        Phase.VERIFYING,
+        Phase.WAITING,
+    }
 )
 ACTIVATED: Final = frozenset(
     {Phase.ACTIVATING, Phase.TRIAL, Phase.CONFIRMING, Phase.ROLLING_BACK}
@@ -111,8 +119,12 @@ def is_locking(state: Firmware, *, allows_new: bool) -> bool:
         allows_new: charging may begin while an update waits for all to end.
     """
     update = state.update
-    if update is None or update.phase in CANCELLABLE - {Phase.WAITING}:
+    if update is None:
         return False
-    if update.phase is Phase.WAITING:
-        return state.wake_at_s is None and not allows_new
-    return True
+    match update.phase:
+        case Phase.WAITING:
+            return state.wake_at_s is None and not allows_new
+        case Phase.SCHEDULED | Phase.PAUSED:  # before it is found, nobody has looked at them
+            return state.wake_at_s is None and state.installer is not None and not allows_new
+        case phase:
+            return phase not in CANCELLABLE

@@ -693,6 +693,13 @@ UNSIGNED_UPDATES = Variable(
     members=("Profile0", "Always", "Never"),
     maximum=30,
 )
+DOWNLOAD_WHILE_CHARGING = _flag(
+    "FirmwareCtrlr",
+    "DownloadWhileCharging",
+    True,
+    "Firmware is fetched while somebody charges; otherwise the download waits, or pauses.",
+    key="FirmwareDownloadWhileCharging",
+)
 TRANSFER_RATE = Variable(
     "FileTransferCtrlr",
     "MaxRate",

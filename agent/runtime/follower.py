@@ -2,7 +2,9 @@
 
 What a step of the core wants done outside is a value (`updates.work`, `diagnostics.work`).
 The follower begins it, ends it when it is not wanted any more, and posts what became of it.
-Work that was done is not begun again: the core names other work when it wants another try.
+Work that was done is not begun again while it is still wanted: the core names other work when
+it wants another try. What is wanted once more after something else is begun anew, for the core
+may not have heard of an end that came when it had just changed its mind.
 """
 
 import asyncio
@@ -29,7 +31,7 @@ class Follower(Generic[Work]):
     def want(self, work: Work | None) -> None:
         """Take the level after a turn."""
         if work != self._wanted:
-            self._wanted = work
+            self._wanted, self._done = work, None
             self._changed.set()
 
     async def run(self) -> None:

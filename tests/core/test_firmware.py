@@ -21,6 +21,7 @@ from agent.core.events import (
     LinkUp,
     PilotChanged,
     SecurityEventRaised,
+    SettingsWriteRequested,
     StorageFailed,
     TimeLearned,
     TriggerKind,
@@ -53,6 +54,7 @@ VERIFIED = [*DOWNLOADED, S.SIGNATURE_VERIFIED]
 INSTALLED = [*VERIFIED, S.INSTALLING, S.INSTALL_REBOOTING]
 ALLOW_NEW = "ChargingStation__AllowNewSessionsPendingFirmwareUpdate"
 POLICY = "FirmwareCtrlr__UnsignedRequests"
+WHILE_CHARGING = "FirmwareCtrlr__DownloadWhileCharging"
 
 
 def ready(evses: int = 1, **more: str) -> Bench:
@@ -379,6 +381,138 @@ def test_a_power_cut_between_two_attempts_is_followed_by_the_next():
     bench.power_cut()
     bench.post(InstallerFound("slots", "a"))
     assert work(bench) == UpdateWork(1, Step.DOWNLOAD, SIGNED, attempt=1)
+
+
+# --- giving way to who charges ------------------------------------------------------------
+
+
+def leave(bench: Bench, evse_id: int = 1, energy_wh: float = 1500.0) -> None:
+    """Let a vehicle go."""
+    bench.pilot(PilotState.A, evse_id)
+    bench.obey(evse_id)
+    bench.meter(energy_wh, evse_id)
+    bench.wait(10.0)
+    assert bench.station.evses[evse_id].transaction is None
+
+
+def test_firmware_is_fetched_while_somebody_charges_unless_told_otherwise():
+    bench = ready()
+    order(bench)
+    bench.charge()
+    assert (statuses(bench), step(bench)) == ([S.DOWNLOADING], Step.DOWNLOAD)
+
+
+def test_a_download_pauses_as_soon_as_somebody_charges_and_goes_on_when_nobody_does():
+    bench = ready(2, **{WHILE_CHARGING: "false", ALLOW_NEW: "true"})
+    order(bench)
+    before = work(bench)
+    bench.charge(1)
+    assert (statuses(bench), step(bench)) == ([S.DOWNLOADING, S.DOWNLOAD_PAUSED], None)
+    bench.charge(2, OTHER)
+    leave(bench, 1)
+    assert (phase(bench), step(bench)) == (Phase.PAUSED, None)
+    leave(bench, 2)
+    assert statuses(bench) == [S.DOWNLOADING, S.DOWNLOAD_PAUSED, S.DOWNLOADING]
+    assert work(bench) == before, "the same attempt, which goes on with the part"
+    end(bench)
+    assert statuses(bench)[-1] is S.DOWNLOADED
+
+
+def test_an_attempt_that_ends_while_the_download_pauses_is_made_again():
+    bench = ready(**{WHILE_CHARGING: "false"})
+    order(bench)
+    late = work(bench)
+    assert late is not None
+    bench.charge()
+    bench.post(UpdateWorkEnded(late))
+    bench.post(UpdateWorkEnded(late, Failure.TRANSFER, "cut off"))
+    assert phase(bench) is Phase.PAUSED
+    leave(bench)
+    assert work(bench) == late
+
+
+def test_a_download_that_is_due_waits_for_the_last_transaction():
+    bench = ready(2, **{WHILE_CHARGING: "false"})
+    bench.charge(1)
+    order(bench)
+    assert (statuses(bench), step(bench)) == ([S.DOWNLOAD_SCHEDULED], None)
+    assert [status.is_operative for status in bench.station.statuses()] == [False, True, False]
+    bench.charge(2, OTHER)
+    assert bench.station.evses[2].transaction is None
+    leave(bench, 1)
+    assert (statuses(bench), step(bench)) == (
+        [S.DOWNLOAD_SCHEDULED, S.DOWNLOADING],
+        Step.DOWNLOAD,
+    )
+    assert bench.station.statuses()[1].is_operative
+
+
+def test_new_sessions_may_be_allowed_while_a_download_waits():
+    bench = ready(2, **{WHILE_CHARGING: "false", ALLOW_NEW: "true"})
+    bench.charge(1)
+    order(bench)
+    assert statuses(bench) == [S.DOWNLOAD_SCHEDULED]
+    bench.charge(2, OTHER)
+    assert bench.station.evses[2].transaction is not None
+
+
+def test_a_download_of_tomorrow_locks_nobody_out_today():
+    bench = ready(**{WHILE_CHARGING: "false"})
+    order(bench, UpdateOrder(7, "https://h/", WALL_S + 3600.0, None, "PEM", "c2ln"))
+    assert bench.station.statuses()[1].is_operative
+    bench.charge()
+    bench.wait(3700.0)
+    assert (statuses(bench), step(bench)) == ([S.DOWNLOAD_SCHEDULED], None)
+    leave(bench)
+    assert step(bench) is Step.DOWNLOAD
+
+
+def test_between_two_attempts_a_download_pauses_as_well():
+    bench = ready(**{WHILE_CHARGING: "false"})
+    order(bench)
+    end(bench, Failure.TRANSFER)
+    bench.charge()
+    assert phase(bench) is Phase.PAUSED
+    bench.wait(120.0)
+    assert step(bench) is None
+    leave(bench)
+    assert work(bench) == UpdateWork(1, Step.DOWNLOAD, SIGNED, attempt=1)
+
+
+def test_a_paused_download_survives_a_power_cut():
+    bench = ready(**{WHILE_CHARGING: "false"})
+    order(bench)
+    bench.charge()
+    restarted(bench, "a")
+    bench.connect()
+    bench.wait(60.0)
+    assert bench.station.evses[1].transaction is None
+    assert step(bench) is Step.DOWNLOAD
+    assert statuses(bench) == [S.DOWNLOADING, S.DOWNLOAD_PAUSED, S.DOWNLOADING]
+
+
+def test_the_setting_holds_from_the_next_thing_that_happens():
+    bench = ready(**{WHILE_CHARGING: "false"})
+    order(bench)
+    bench.charge()
+    name = "FirmwareCtrlr.DownloadWhileCharging"
+    bench.post(SettingsWriteRequested(9, ((name, "true"),)))
+    assert step(bench) is Step.DOWNLOAD
+
+
+@pytest.mark.parametrize("until", [Phase.SCHEDULED, Phase.PAUSED])
+def test_another_order_takes_the_place_of_one_that_waits_or_pauses(until):
+    bench = ready(**{WHILE_CHARGING: "false"})
+    if until is Phase.SCHEDULED:
+        bench.charge()
+        order(bench)
+    else:
+        order(bench)
+        bench.charge()
+    assert phase(bench) is until
+    outcome = order(bench, UpdateOrder(8, "https://h/", None, None, "PEM", "c2ln"), 2)
+    assert outcome == Done(Verdict.ACCEPTED_CANCELED)
+    assert (phase(bench), statuses(bench)[-1]) == (Phase.SCHEDULED, S.DOWNLOAD_SCHEDULED)
 
 
 # --- verifying ----------------------------------------------------------------------------

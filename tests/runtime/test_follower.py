@@ -73,6 +73,19 @@ def test_other_work_interrupts_and_the_first_is_begun_anew():
     assert rig.posted == [SecurityEventRaised("check"), SecurityEventRaised("download")]
 
 
+def test_work_that_is_wanted_again_after_its_end_was_missed_is_done_again():
+    async def story(rig):
+        rig.follower.want("download")
+        await rig.settle()
+        rig.ends["download"].set_result(None)
+        rig.follower.want(None)  # at the very instant at which it ends
+        await rig.settle()
+        rig.follower.want("download")
+        await rig.settle()
+
+    assert lived(story).began == ["download", "download"]
+
+
 def test_work_that_nobody_wants_any_more_is_ended():
     async def story(rig):
         rig.follower.want("download")
