@@ -29,7 +29,7 @@ from agent.core.events import (
     PowerUp,
 )
 from agent.core.turn import Context, Turn
-from agent.core.values import Bound, Bounds, Terms, Value
+from agent.core.values import Bound, Bounds, ExternalLimit, Terms, Value
 from agent.core.variables import Settings
 
 FUSE: Final = "fuse"
@@ -137,7 +137,7 @@ def step(state: Outside, event: Event, context: Context) -> Turn[Outside]:
     """Take limits from outside; the time without power does not count as an outage."""
     match event:
         case PowerUp():
-            return Turn(Outside(given=state.given))
+            return Turn(Outside(given=state.given if _is_heard(context) else {}))
         case ExternalLimitSet():
             return _set(state, event, context)
         case ExternalLimitCleared():
@@ -164,7 +164,14 @@ def _set(state: Outside, event: ExternalLimitSet, context: Context) -> Turn[Outs
     return Turn(state, (reply, Note("limit", described(given))))
 
 
+def _is_heard(context: Context) -> bool:
+    """Tell whether energy managers may limit; grid operator and wiring always do."""
+    return context.settings.flag(variables.EXTERNAL_SIGNALS)
+
+
 def _refusal(state: Outside, given: Given, context: Context) -> str:
+    if not _is_heard(context):
+        return f"{variables.EXTERNAL_SIGNALS.name} is false"
     if given.origin in RESERVED:
         return f"origin {given.origin} stands for a limit of the station itself"
     if given.evse_id and given.evse_id not in context.evses:
@@ -292,16 +299,31 @@ def in_force(state: Outside, site: Site, settings: Settings, evse_ids: Iterable[
     return Bounds(station_bounds(state, site), own)
 
 
+def external(state: Outside, site: Site) -> tuple[ExternalLimit, ...]:
+    """Return what others at the site limit now, as the CSMS may ask for it."""
+    found = [
+        ExternalLimit(given.evse_id, "EMS", bound(given, site))
+        for given in state.given.values()
+    ]
+    grid = _grid(state, site)
+    return (*(ExternalLimit(0, "SO", one) for one in grid), *found)
+
+
 def station_bounds(state: Outside, site: Site) -> tuple[Bound, ...]:
     """Return the bounds on the sum over all EVSEs.
 
     An input of the grid operator that has not spoken yet counts as active.
     """
     found = [] if site.fuse_a is None else [Bound(FUSE, limit_a=site.fuse_a)]
-    if site.grid_w is not None and state.grid is not False:
-        found.append(Bound(GRID, limit_w=site.grid_w))
+    found += _grid(state, site)
     found += [bound(given, site) for given in state.given.values() if not given.evse_id]
     return tuple(found)
+
+
+def _grid(state: Outside, site: Site) -> tuple[Bound, ...]:
+    if site.grid_w is None or state.grid is False:
+        return ()
+    return (Bound(GRID, limit_w=site.grid_w),)
 
 
 def bound(given: Given, site: Site) -> Bound:

@@ -27,6 +27,7 @@ from agent.core import (
     measures,
     metering,
     outbox,
+    phase_switching,
     provisioning,
     rates,
     remote_control,
@@ -222,6 +223,7 @@ def _context(station: Station, env: Env) -> Context:
         bounds=partial(
             bounds.in_force, station.outside, station.site, station.settings, station.evses
         ),
+        external=partial(bounds.external, station.outside, station.site),
     )
 
 
@@ -473,8 +475,10 @@ def _shown(station: Station, evse_id: int, public_key: str) -> Station:
 
 
 def _fixed(station: Station) -> Station:
-    """Leave the settings no more choice than the hardware has."""
-    fixed = locks.fixed(station.evses)
-    if fixed == station.settings.fixed:
+    """Leave the settings no more choice than the hardware has, and say what it can."""
+    settings, fixed = station.settings, locks.fixed(station.evses)
+    is_able = any(map(phase_switching.is_able, station.evses.values()))
+    if (fixed, is_able) == (settings.fixed, settings.flag(variables.PHASES_3TO1)):
         return station
-    return replace(station, settings=replace(station.settings, fixed=fixed))
+    derived = {**settings.derived, variables.PHASES_3TO1.name: str(is_able).lower()}
+    return replace(station, settings=replace(settings, fixed=fixed, derived=derived))

@@ -12,7 +12,7 @@ from agent.core.effects import Effect, Record
 from agent.core.events import Event
 from agent.core.smart_charging.profile import Book
 from agent.core.states import Evse, Reservation
-from agent.core.values import Bounds, IdToken, Stamp, TokenInfo, Value
+from agent.core.values import Bounds, ExternalLimit, IdToken, Stamp, TokenInfo, Value
 from agent.core.variables import Settings
 
 State = TypeVar("State")
@@ -55,6 +55,7 @@ class Context(Value, frozen=True):
         profiles: the installed charging profiles.
         limited: where somebody at the site limits, EVSEs by id; 0 is the whole station.
         bounds: returns what limits beside hardware and profiles.
+        external: returns what others than CSMS and hardware limit.
     """
 
     now: Stamp
@@ -75,6 +76,7 @@ class Context(Value, frozen=True):
     profiles: Book = Book()
     limited: frozenset[int] = frozenset()
     bounds: Callable[[], Bounds] = Bounds
+    external: Callable[[], tuple[ExternalLimit, ...]] = tuple
 
     def refusal(self, evse_id: int) -> str | None:
         """Return why nobody may begin to charge at this EVSE now, None if one may."""

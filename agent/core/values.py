@@ -304,6 +304,20 @@ class Bound(Value, frozen=True):
     phases: int | None = None
 
 
+class ExternalLimit(Value, frozen=True):
+    """A bound that somebody else than CSMS and hardware has set.
+
+    Attributes:
+        evse_id: 0 for the sum over all EVSEs.
+        source: "EMS" an energy manager, "SO" the grid operator (OCPP 2.0.1
+            ChargingLimitSourceEnumType).
+    """
+
+    evse_id: int
+    source: str
+    bound: Bound
+
+
 class Bounds(Value, frozen=True):
     """What is in force now beside the hardware's own limits.
 

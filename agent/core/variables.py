@@ -249,6 +249,30 @@ LIMIT_SCHEDULES = _flag(
     False,
     "A limit that is not the CSMS's is told with how much it leaves.",
 )
+EXTERNAL_SIGNALS = _flag(
+    "SmartChargingCtrlr",
+    "ExternalControlSignalsEnabled",
+    True,
+    "Energy managers may limit; false: only the CSMS, the wiring and the grid operator do.",
+    access=Access.READ_ONLY,
+)
+PHASES_3TO1 = _flag(
+    "SmartChargingCtrlr",
+    "Phases3to1",
+    False,
+    "A transaction can go on with one phase instead of three at one EVSE at least.",
+    key="ConnectorSwitch3to1PhaseSupported",
+    access=Access.READ_ONLY,
+    is_derived=True,
+)
+AC_PHASE_SWITCHING = _flag(
+    "SmartChargingCtrlr",
+    "ACPhaseSwitchingSupported",
+    False,
+    "A profile can choose which phase is used (phaseToUse); no hardware here can.",
+    access=Access.READ_ONLY,
+    is_derived=True,
+)
 MINIMUM_PAUSE = _seconds(
     "SmartChargingCtrlr",
     "MinimumPause",
@@ -592,7 +616,7 @@ SMART_CHARGING_AVAILABLE = _flag(
     "SmartChargingCtrlr",
     "Available",
     True,
-    "The station takes charging profiles.",
+    "The station takes charging profiles; false: their requests are not supported at all.",
     access=Access.READ_ONLY,
 )
 SMART_CHARGING_ENABLED = _flag(

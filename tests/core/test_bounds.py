@@ -167,6 +167,23 @@ def test_a_limit_for_nobody_or_in_the_name_of_the_station_is_refused() -> None:
     assert offers(bench) == [32.0]
 
 
+def test_where_only_the_csms_and_the_grid_operator_limit_a_manager_is_told_so() -> None:
+    bench = limited(Bench(site=Site(grid_w=11_040.0)).ready(), 8.0)
+    bench.factory = {"SmartChargingCtrlr.ExternalControlSignalsEnabled": "false"}
+    bench.power_cut()
+    assert bench.station.outside.given == {}, "what was set before counts no more"
+    bench.ready()
+    bench.charge()
+    bench.post(GridInputChanged(active=False))
+    bench.wait(10.0)
+    bench.post(ExternalLimitSet(901, "ems", 60.0, 0, limit_a=10.0))
+    refusal = "SmartChargingCtrlr.ExternalControlSignalsEnabled is false"
+    assert bench.reply(901) == Done(Verdict.REJECTED, "InvalidValue", refusal)
+    assert offers(bench) == [32.0]
+    bench.post(GridInputChanged(active=True))
+    assert offers(bench) == [16.0]
+
+
 def test_the_number_of_limits_is_bounded_and_renewing_is_always_possible() -> None:
     bench = charging()
     for number in range(33):

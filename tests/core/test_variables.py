@@ -315,7 +315,6 @@ def test_a_key_is_as_the_reference_has_it(key: str) -> None:
     [
         "BlinkRepeat",
         "LightIntensity",
-        "ConnectorSwitch3to1PhaseSupported",
         "SupportedFeatureProfilesMaxLength",
     ],
 )

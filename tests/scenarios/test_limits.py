@@ -383,6 +383,29 @@ def test_the_composite_schedule_is_what_the_site_leaves(version: str) -> None:
     check_bills(run(Lab(version), story))
 
 
+@pytest.mark.parametrize("switches", [True, False])
+def test_whether_phases_can_be_switched_is_told(version: str, switches: bool) -> None:
+    key = "ConnectorSwitch3to1PhaseSupported"
+    name = key if version == "ocpp1.6" else "SmartChargingCtrlr.Phases3to1"
+
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        await asyncio.sleep(1)
+        assert await lab.csms.get_setting(IDENTITY, name) == str(switches).lower()
+        assert await lab.csms.set_setting(IDENTITY, name, "true") == "Rejected"
+        if version == "ocpp2.0.1":
+            for other, value in (
+                ("ACPhaseSwitching", "false"),
+                ("ExternalControlSignals", "true"),
+            ):
+                ending = "Supported" if other.startswith("AC") else "Enabled"
+                name_of = f"SmartChargingCtrlr.{other}{ending}"
+                assert await lab.csms.get_setting(IDENTITY, name_of) == value
+
+    run(Lab(version, switches_phases=switches), story)
+
+
 def test_watts_and_amperes_of_profiles_hold_together_on_one_phase(version: str) -> None:
     async def story(lab: Lab) -> None:
         await charging(lab)

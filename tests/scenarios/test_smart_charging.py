@@ -8,7 +8,7 @@ import pytest
 from agent.bench.desk import ProfileWish
 from agent.bench.events import BenchEvent, MessageReceived
 from agent.bench.ledger import Transaction
-from agent.core.events import VehicleNeedsTold, VehicleScheduleChosen
+from agent.core.events import ExternalLimitSet, VehicleNeedsTold, VehicleScheduleChosen
 from agent.core.smart_charging.needs import ChargingNeeds, Transfer
 from agent.core.smart_charging.profile import Period, Schedule, Unit
 from agent.ocpp.wire_time import to_text
@@ -278,6 +278,20 @@ def test_installed_profiles_are_reported(version: str) -> None:
         (mine,) = reports[1]["chargingProfile"]
         periods = mine["chargingSchedule"][0]["chargingSchedulePeriod"]
         assert [(one["startPeriod"], one["limit"]) for one in periods] == [(0, 10.1), (60, 8.0)]
+        lab.post(ExternalLimitSet(0, "ems", 600.0, 1, limit_a=16.0))
+        del reports[:]
+        outside = {"requestId": 6, "chargingProfile": {"chargingLimitSource": ["EMS", "SO"]}}
+        await lab.csms.request(IDENTITY, "GetChargingProfiles", outside)
+        await lab.until(lambda: reports)
+        (report,) = reports
+        assert (report["chargingLimitSource"], report["evseId"]) == ("EMS", 1)
+        (external,) = report["chargingProfile"]
+        assert external["id"] == -1
+        assert external["chargingProfilePurpose"] == "ChargingStationExternalConstraints"
+        (schedule,) = external["chargingSchedule"]
+        (period,) = schedule["chargingSchedulePeriod"]
+        assert period == {"startPeriod": 0, "limit": 16.0}
+        assert await lab.csms.clear_profiles(IDENTITY, -1) == "Unknown"
 
     run(Lab(version), story)
 

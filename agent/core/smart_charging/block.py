@@ -35,6 +35,7 @@ from agent.core.events import (
 )
 from agent.core.smart_charging.acceptance import checked, installed
 from agent.core.smart_charging.offer import Bounds, Offer, Refusal, bounds
+from agent.core.smart_charging.outside import constraints
 from agent.core.smart_charging.profile import (
     Book,
     Entry,
@@ -76,7 +77,7 @@ def _decided(state: SmartCharging, event: Event, context: Context) -> Turn[Smart
         case ChargingProfilesCleared():
             return _cleared(state, event)
         case ChargingProfilesRequested():
-            return Turn(state, _shown(state, event))
+            return Turn(state, _shown(state, event, context))
         case CompositeScheduleRequested():
             return Turn(state, (Reply(event.request_id, _composed(state, event, context)),))
         case VehicleNeedsTold():
@@ -127,6 +128,7 @@ def _offer(state: SmartCharging, event: ChargingProfileOffered, context: Context
         lenient=event.lenient,
         names_transaction=is_named,
         told_needs=event.evse_id in state.told,
+        switches_phase=context.settings.flag(variables.AC_PHASE_SWITCHING),
     )
 
 
@@ -204,10 +206,13 @@ def _exceeds(schedule: Schedule, offered: Sequence[Entry]) -> bool:
 # --- show ---
 
 
-def _shown(state: SmartCharging, event: ChargingProfilesRequested) -> tuple[Effect, ...]:
+def _shown(
+    state: SmartCharging, event: ChargingProfilesRequested, context: Context
+) -> tuple[Effect, ...]:
     """Answer, and then show what fits: by source and EVSE, a few at a time (K09)."""
     found: dict[tuple[str, int], list[Profile]] = {}
-    for entry in state.book.entries.values():
+    others = constraints(context.external(), state.book, second(context.now))
+    for entry in (*state.book.entries.values(), *others):
         if _is_wanted(entry, event):
             found.setdefault((entry.source, entry.evse_id), []).append(entry.profile)
     if not found:

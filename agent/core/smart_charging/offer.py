@@ -81,10 +81,17 @@ class Refusal(Value, frozen=True):
     info: str
 
 
+def is_served(settings: Settings) -> bool:
+    """Tell whether smart charging is there, and switched on."""
+    return settings.flag(variables.SMART_CHARGING_AVAILABLE) and settings.flag(
+        variables.SMART_CHARGING_ENABLED
+    )
+
+
 def bounds(settings: Settings) -> Bounds:
     """Return what the settings allow."""
     return Bounds(
-        enabled=settings.flag(variables.SMART_CHARGING_ENABLED),
+        enabled=is_served(settings),
         highest_level=settings.integer(variables.PROFILE_STACK_LEVEL),
         units=frozenset(Unit(unit) for unit in settings.members(variables.RATE_UNIT)),
         most_periods=settings.integer(variables.PERIODS_PER_SCHEDULE),

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from agent.core import variables
 from agent.core.effects import Outcome
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
+from agent.core.smart_charging.offer import is_served
 from agent.core.values import IdToken
 from agent.ocpp.adapter import Incoming, View
 from agent.ocpp.v16 import numbering, wire
@@ -26,8 +26,7 @@ def decode_start(payload: msgspec.Raw, request_id: int, view: View) -> Incoming:
     profile is ignored (1.6 5.16).
     """
     request = decode(payload, RemoteStartTransactionRequest)
-    is_limiting = view.settings.flag(variables.SMART_CHARGING_ENABLED)
-    profile = request.charging_profile if is_limiting else None
+    profile = request.charging_profile if is_served(view.settings) else None
     evse_id = None
     if request.connector_id is not None:
         evse_id, _ = numbering.place(view.specs, request.connector_id) or (0, 0)

@@ -17,6 +17,7 @@ from agent.core.events import (
     ChargingProfilesCleared,
     CompositeScheduleRequested,
 )
+from agent.core.smart_charging.offer import is_served
 from agent.core.smart_charging.profile import (
     Kind,
     Period,
@@ -169,7 +170,7 @@ def decode_clear(payload: msgspec.Raw, request_id: int, view: View) -> Incoming:
     Raises:
         RpcError: smart charging is switched off (1.6 reference 1.9).
     """
-    if not view.settings.flag(variables.SMART_CHARGING_ENABLED):
+    if not is_served(view.settings):
         raise _switched_off()
     request = decode(payload, ClearChargingProfileRequest)
     connector, purpose = request.connector_id, request.charging_profile_purpose

@@ -7,6 +7,7 @@ offer are answered NotSupported, all others NotImplemented.
 
 import msgspec
 
+from agent.core import variables
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
@@ -200,8 +201,8 @@ class Adapter201(Adapter):
         self, action: str, payload: msgspec.Raw, request_id: int, view: View
     ) -> Incoming | Answered:
         kind = CSMS_REQUESTS.get(action)
-        if kind is None:
-            known = action in STATION_REQUESTS or action in UNSUPPORTED
+        if kind is None or not _is_offered(action, view):
+            known = kind is not None or action in STATION_REQUESTS or action in UNSUPPORTED
             code = RpcErrorCode.NOT_SUPPORTED if known else RpcErrorCode.NOT_IMPLEMENTED
             raise RpcError(code, f"{action}: one of {', '.join(CSMS_REQUESTS)} is served")
         wire = codec.decode(kind, payload)
@@ -234,6 +235,11 @@ class Adapter201(Adapter):
 
     def respond(self, incoming: Incoming, outcome: Outcome, view: View) -> bytes:
         return codec.encode(_response(incoming.wire, outcome, view))
+
+
+def _is_offered(action: str, view: View) -> bool:
+    has_profiles = view.settings.flag(variables.SMART_CHARGING_AVAILABLE)
+    return has_profiles or action not in smart_charging.REQUESTS
 
 
 def _call(action: str, message: Wire | None) -> Call | None:

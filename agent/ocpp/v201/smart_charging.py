@@ -44,6 +44,17 @@ from agent.ocpp.v201.messages import (
 from agent.ocpp.v201.session import number_of, told_id
 from agent.ocpp.wire_time import from_text, to_text
 
+REQUESTS = frozenset(
+    {
+        "SetChargingProfile",
+        "ClearChargingProfile",
+        "GetChargingProfiles",
+        "GetCompositeSchedule",
+    }
+)
+"""What a station without smart charging does not serve (K01.FR.29)."""
+
+
 # --- SetChargingProfile ---
 
 

@@ -7,12 +7,19 @@ import pytest
 
 from agent.core import variables
 from agent.core.events import SecurityEventRaised
+from agent.core.variables import Variable
 from tests.support.shell import Talk, defective, story, watched
 
 V16 = "ocpp1.6"
 
 row = pytest.mark.parametrize
 Frames = list[Any]
+
+SWITCHES = row(
+    "switch",
+    [variables.SMART_CHARGING_AVAILABLE, variables.SMART_CHARGING_ENABLED],
+    ids=lambda one: one.name,
+)
 
 
 def told(steps: Callable[[Talk], Any], **options: Any) -> None:
@@ -365,6 +372,7 @@ def test_without_reservations_nothing_can_be_reserved_or_cancelled(
     told(steps, **{variables.RESERVATIONS.name: "false"})
 
 
+@SWITCHES
 @row(
     ("action", "payload"),
     [
@@ -374,15 +382,18 @@ def test_without_reservations_nothing_can_be_reserved_or_cancelled(
     ],
 )
 def test_without_smart_charging_its_messages_are_not_supported(
-    action: str, payload: dict[str, Any]
+    action: str, payload: dict[str, Any], switch: Variable
 ) -> None:
     async def steps(talk: Talk) -> None:
         await answered(talk, [2, "q", action, payload], error("NotSupported"))
 
-    told(steps, **{variables.SMART_CHARGING_ENABLED.name: "false"})
+    told(steps, **{switch.name: "false"})
 
 
-def test_without_smart_charging_the_profile_of_a_remote_start_is_ignored() -> None:
+@SWITCHES
+def test_without_smart_charging_the_profile_of_a_remote_start_is_ignored(
+    switch: Variable,
+) -> None:
     async def steps(talk: Talk) -> None:
         own = {**PROFILE, "chargingProfilePurpose": "TxProfile"}
         payload = {"connectorId": 1, "idTag": "A", "chargingProfile": own}
@@ -393,7 +404,7 @@ def test_without_smart_charging_the_profile_of_a_remote_start_is_ignored() -> No
         )
         await talk.answer(await talk.hear_call("StatusNotification"))
 
-    told(steps, **{variables.SMART_CHARGING_ENABLED.name: "false"})
+    told(steps, **{switch.name: "false"})
 
 
 def test_a_cache_that_is_switched_off_can_be_cleared() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from agent.core import variables
 from agent.core.effects import (
     AuthorizationWanted,
     BootReported,
@@ -39,7 +40,9 @@ from agent.core.values import (
     StopReason,
     Trigger,
 )
+from agent.core.variables import Settings
 from agent.ocpp.adapter import Answered, Incoming
+from agent.ocpp.v201 import smart_charging
 from agent.ocpp.v201.adapter import Adapter201
 from agent.ocpp.v201.messages import CSMS_REQUESTS
 from agent.ocppj.errors import RpcError, RpcErrorCode
@@ -198,6 +201,15 @@ def test_a_station_that_is_rejected_serves_nothing(registration):
 @pytest.mark.parametrize("action", [one for one in ACTIONS if one not in CSMS_REQUESTS])
 def test_actions_of_the_specification_that_we_do_not_serve_are_not_supported(action):
     assert refusal(action).code is RpcErrorCode.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("action", sorted(smart_charging.REQUESTS))
+def test_k01_fr_29_without_smart_charging_its_requests_are_not_supported(action):
+    without = Settings(factory={variables.SMART_CHARGING_AVAILABLE.name: "false"})
+    with pytest.raises(RpcError) as caught:
+        Adapter201().decode(action, raw("{}"), 7, Facts(settings=without))
+    assert caught.value.code is RpcErrorCode.NOT_SUPPORTED
+    assert asked("ClearCache", {}, Facts(settings=without))
 
 
 @pytest.mark.parametrize(
