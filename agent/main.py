@@ -25,7 +25,6 @@ from agent.config import (
 )
 from agent.core import durable, security
 from agent.core.bounds import Site
-from agent.core.certificates import Certificates
 from agent.core.credentials import Network
 from agent.core.events import (
     CertificatesLost,
@@ -35,6 +34,7 @@ from agent.core.events import (
     SecurityEventRaised,
     StorageFailed,
 )
+from agent.core.installed import Certificates
 from agent.core.station import Station
 from agent.core.trust import CertificateKind
 from agent.core.values import BootReason, EvseSpec, Sharing, StationInfo, Terms

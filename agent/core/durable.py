@@ -15,11 +15,11 @@ from agent.core import bounds, measures, variables, wiring
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Site
-from agent.core.certificates import Certificates, Pending
 from agent.core.connection import Connection
 from agent.core.credentials import Changed, Credentials, Network
 from agent.core.diagnostics import Diagnostics, Upload
 from agent.core.effects import Delivery
+from agent.core.installed import Certificates, Pending
 from agent.core.local_list import LocalList
 from agent.core.orders import FirmwareReported
 from agent.core.outbox import Entry, Outbox

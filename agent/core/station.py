@@ -31,13 +31,13 @@ from agent.core import (
 from agent.core.authorization import Authorization
 from agent.core.availability import Availability
 from agent.core.bounds import Outside, Site
-from agent.core.certificates import Certificates
 from agent.core.connection import Connection
 from agent.core.credentials import Credentials, Presented
 from agent.core.diagnostics import Diagnostics
 from agent.core.effects import (
     Delivery,
 )
+from agent.core.installed import Certificates
 from agent.core.local_list import LocalList
 from agent.core.locks import Locks
 from agent.core.metering import Metering

@@ -2,8 +2,8 @@ import pytest
 from msgspec.structs import replace
 
 from agent.core import variables
-from agent.core.certificates import Certificates
 from agent.core.credentials import Changed, Credentials, Network
+from agent.core.installed import Certificates
 from agent.core.timebase import EARLIEST_WALL_S, Timebase
 from agent.core.trust import CertificateKind
 from agent.core.values import Stamp
