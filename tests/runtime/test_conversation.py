@@ -38,7 +38,6 @@ NAUGHTY = [
     b"\xff\xfe[2]",
     '[2,"\xc3\x28","Reset",{}]'.encode("latin-1"),
     DEEP,
-    f'[2,"a","Reset",{DEEP}',
     "NaN",
 ]
 
@@ -60,6 +59,20 @@ def test_what_is_no_frame_is_dropped_in_16_and_told_in_201(version, frame, caplo
 
     story(version, told)
     assert "a frame" in caplog.text
+
+
+@both
+def test_a_call_that_is_too_long_to_be_read_is_refused_under_its_id(version, caplog):
+    async def told(talk):
+        seen = watched(talk, SecurityEventRaised)
+        await talk.say(f'[2,"a","Reset",{DEEP}')
+        assert (await talk.hear())[:3] == [4, "a", FORMAT[version]]
+        await talk.silent()
+        assert [event.type for event in seen] == ["InvalidMessages"]
+        await talk.lives()
+
+    story(version, told)
+    assert "longer than the limit" in caplog.text
 
 
 @both
