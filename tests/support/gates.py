@@ -16,6 +16,7 @@ COMPLETE = (
     "agent/firmware/verify.py",
     "agent/ocpp/",
     "agent/ocppj/",
+    "hal/dc/",
     "hal/registers/",
 )
 """Where every line and every branch is exercised."""

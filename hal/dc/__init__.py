@@ -1,0 +1,1 @@
+"""The rules of charging with direct current, without any I/O."""
