@@ -6,8 +6,16 @@ levels, complete each time they are told.
 """
 
 import enum
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
 
 from hal.types import PilotState, Value
+
+Volts: TypeAlias = Annotated[float, Meta(ge=0.0, le=1500.0)]
+Amps: TypeAlias = Annotated[float, Meta(ge=0.0, le=3000.0)]
+Watts: TypeAlias = Annotated[float, Meta(ge=0.0, le=4_500_000.0)]
+"""As far as a vehicle can ask: low voltage ends at 1500 V, the largest plug at 3000 A."""
 
 
 class VehicleStage(enum.Enum):
@@ -52,12 +60,12 @@ class VehicleState(Value, frozen=True, forbid_unknown_fields=True):
 
     pilot: PilotState
     stage: VehicleStage = VehicleStage.NONE
-    voltage_v: float = 0.0
-    current_a: float = 0.0
-    max_v: float | None = None
-    max_a: float | None = None
-    max_w: float | None = None
-    soc_pct: float | None = None
+    voltage_v: Volts = 0.0
+    current_a: Amps = 0.0
+    max_v: Volts | None = None
+    max_a: Amps | None = None
+    max_w: Watts | None = None
+    soc_pct: Annotated[float, Meta(ge=0.0, le=100.0)] | None = None
 
 
 class SupplyState(Value, frozen=True):
@@ -87,8 +95,8 @@ class IsolationReading(Value, frozen=True):
     """What an isolation monitor shows.
 
     Attributes:
-        resistance_ohm: between the output and protective earth; infinite when it is more than
-            the monitor can measure.
+        resistance_ohm: between the output and protective earth, and never more than it
+            surely is: the end of the monitor's range when it is beyond, 0 when it is below.
         voltage_v: between the poles; None when it does not measure it.
         is_alarm: the monitor's own alarm has gone off.
     """

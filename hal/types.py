@@ -92,6 +92,13 @@ LONGEST_SIGNED = 1800
 """Characters of signed data that OCPP 2.0.1 can carry in base64 (string of 2500)."""
 
 
+class DcReading(Value, frozen=True):
+    """What a meter of direct current shows at an outlet, positive towards the vehicle."""
+
+    voltage_v: float
+    current_a: float
+
+
 class MeterReading(Value, frozen=True):
     """What a meter shows at one instant.
 
@@ -100,14 +107,17 @@ class MeterReading(Value, frozen=True):
             carries a register of 15 digits; energies are differences of two registers
             and never sums of samples.
         power_w: total active power, positive towards the vehicle.
-        current_a: per phase.
-        voltage_v: per phase, line to neutral.
+        current_a: per phase; of an outlet of direct current what its power takes from the
+            supply.
+        voltage_v: per phase, line to neutral; likewise the nominal one of the supply.
         energy_export_wh, frequency_hz: None when the meter does not measure it.
         power_phases_w: active power per phase; None likewise.
         current_n_a: in the neutral conductor.
         reactive_var: total reactive power, positive when inductive.
         power_factor: of the sum, -1 to 1.
         signed: the import register of this instant as the meter signs it.
+        dc: of an outlet of direct current.
+        soc_pct: how full the vehicle's battery is, 0 to 100, by its own word.
     """
 
     energy_import_wh: float
@@ -121,6 +131,8 @@ class MeterReading(Value, frozen=True):
     reactive_var: float | None = None
     power_factor: float | None = None
     signed: SignedReading | None = None
+    dc: DcReading | None = None
+    soc_pct: float | None = None
 
 
 class ConverterReading(Value, frozen=True):
