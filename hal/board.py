@@ -8,7 +8,7 @@ station pays memory only for what it has.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from hal.extensions import EvseFacts, Role
 from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
 from hal.port_settings import ModbusSerialSettings, ModbusTcpSettings, PortSettings
 from hal.reader_settings import (
+    HidReaderSettings,
     Pn532Settings,
     Rdm6300Settings,
     SerialReaderSettings,
@@ -48,6 +49,7 @@ from hal.reader_settings import (
 )
 from hal.registers.turned import turned
 from hal.sim.vehicle import SimRefused
+from hal.types import IdToken
 
 if TYPE_CHECKING:
     from hal.bus.counters import PortCounters
@@ -271,6 +273,8 @@ class _Builder:
                 from hal.sim.remote import RemoteReader  # noqa: PLC0415 - see the module
 
                 return (RemoteReader(self._the_simulator(), evse.id),)
+            case HidReaderSettings() as settings:
+                return (_hid_reader(settings),)
             case settings:
                 return (_serial_reader(settings),)
 
@@ -382,6 +386,20 @@ def _modbus_meter(board: Board, settings: ModbusMeterSettings, port: "ModbusPort
     if settings.turned:
         register_map = turned(register_map)
     return ModbusMeter(port, settings.unit, register_map, poll_s=settings.poll_s)
+
+
+def _hid_reader(settings: HidReaderSettings) -> TokenReader:
+    # Imported only for a board that has such a reader; see the module.
+    from hal.drivers.hid_reader import HidReader, TypedNumber, TypedText  # noqa: PLC0415
+    from hal.drivers.uid import UidFormat  # noqa: PLC0415
+
+    meaning: Callable[[str], IdToken | None]
+    if settings.number is None:
+        meaning = TypedText(re.compile(settings.pattern), settings.type, settings.prefix)
+    else:
+        form = UidFormat(settings.byte_order, settings.format, settings.prefix)
+        meaning = TypedNumber(settings.number, form, settings.type, size=settings.size)
+    return HidReader(settings.path, meaning, layout=settings.layout)
 
 
 def _serial_reader(settings: SerialReaderSettings) -> TokenReader:

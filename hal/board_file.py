@@ -47,7 +47,12 @@ from hal.port_settings import (
     Name,
     PortSettings,
 )
-from hal.reader_settings import ReaderSettings, SerialReaderSettings, wrong_pattern
+from hal.reader_settings import (
+    OwnReaderSettings,
+    ReaderSettings,
+    wrong_number,
+    wrong_pattern,
+)
 from hal.registers.map import RegisterMap, load_map
 from hal.types import Value
 
@@ -412,8 +417,10 @@ def _in_readers(data: BoardFile) -> Iterator[_Mistake]:
     }
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index, "reader")
-        if not isinstance(evse.reader, SerialReaderSettings):
+        if not isinstance(evse.reader, OwnReaderSettings):
             continue
+        if (wrong := wrong_number(evse.reader)) is not None:
+            yield (*at, wrong[0]), wrong[1]
         text = wrong_pattern(evse.reader)
         if text is not None:
             yield (*at, "pattern"), text

@@ -3,6 +3,7 @@ r"""What a board file says of a token reader.
     reader = { driver = "pn532", path = "/dev/serial/by-id/usb-…" }
     reader = { driver = "rdm6300", path = "/dev/ttyS2", format = "dec10" }
     reader = { driver = "serial_text", path = "/dev/ttyACM0", pattern = "UID=(?P<id>.{8})" }
+    reader = { driver = "hid_keyboard", path = "/dev/input/by-id/usb-…-event-kbd" }
 
 How a UID is written has to match the operator's lists (hardware reference 5.4).
 """
@@ -75,13 +76,51 @@ class TextReaderSettings(Value, frozen=True, tag="serial_text", tag_field="drive
     type: TokenType = TokenType.ISO14443
 
 
+class HidReaderSettings(Value, frozen=True, tag="hid_keyboard", tag_field="driver"):
+    """A USB reader that is a keyboard: it types what it reads, and Enter.
+
+    Attributes:
+        path: of its event device, under /dev/input/by-id.
+        layout: of the keyboard that it takes itself for.
+        number: what it types is the UID as a number of this base, and byte_order, format and
+            size say how that is written as an id token; None: what it types is the id.
+        size: bytes of a UID that is typed as a decimal number.
+        pattern: without `number`, what a line must match; its group `id`, or all of it, is
+            the id.
+        type: what the tokens are told as.
+    """
+
+    path: Device
+    layout: Literal["us", "de", "fr"] = "us"
+    number: Literal["hex", "dec"] | None = None
+    size: Annotated[int, Meta(ge=4, le=10)] = 4
+    byte_order: Literal["as_read", "reversed"] = "as_read"
+    format: Literal["hex", "dec", "dec10"] = "hex"
+    pattern: Annotated[str, Meta(min_length=1, max_length=200)] = r"[0-9A-Fa-f]{4,20}"
+    prefix: Prefix = ""
+    type: TokenType = TokenType.ISO14443
+
+
 SerialReaderSettings: TypeAlias = Pn532Settings | Rdm6300Settings | TextReaderSettings
-ReaderSettings: TypeAlias = SimulatedReaderSettings | SerialReaderSettings
+OwnReaderSettings: TypeAlias = SerialReaderSettings | HidReaderSettings
+"""Of a reader that has a device file for itself."""
+
+ReaderSettings: TypeAlias = SimulatedReaderSettings | OwnReaderSettings
+
+
+def wrong_number(settings: ReaderSettings | None) -> tuple[str, str] | None:
+    """Return the key and why it says nothing of a reader that types, None if all do."""
+    if not isinstance(settings, HidReaderSettings) or settings.number is not None:
+        return None
+    for key, plain in (("byte_order", "as_read"), ("format", "hex")):
+        if getattr(settings, key) != plain:
+            return key, 'needs number = "hex" or "dec": what the reader types'
+    return None
 
 
 def wrong_pattern(settings: ReaderSettings | None) -> str | None:
     """Return what is wrong with a reader's pattern, None when it can be used."""
-    if not isinstance(settings, TextReaderSettings):
+    if not isinstance(settings, TextReaderSettings | HidReaderSettings):
         return None
     try:
         re.compile(settings.pattern)

@@ -385,11 +385,7 @@ class TcpPort(ModbusPort):
 
         super().__init__(f"{host}:{port}", timing)
         self._make = AsyncModbusTcpClient
-        self._framer = {
-            "tcp": FramerType.SOCKET,
-            "rtu": FramerType.RTU,
-            "ascii": FramerType.ASCII,
-        }[framing]
+        self._framer = FramerType("socket" if framing == "tcp" else framing)
         self._host, self._port, self._framing = host, port, framing
 
     @property

@@ -12,7 +12,7 @@ import os
 import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from hal.errors import BoardError, BusError
 from hal.types import Value
@@ -39,10 +39,20 @@ class LineSettings(Value, frozen=True):
     stopbits: Literal[1, 2] = 1
 
 
-class SerialLine:
-    """An open line; made by `opened`."""
+class Port(Protocol):
+    """What a line is on: an open device that does not block."""
 
-    def __init__(self, port: "Serial", path: str) -> None:
+    def fileno(self) -> int:
+        """Return its descriptor."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class SerialLine:
+    """An open line; made by `opened`, or of any device that is read like one."""
+
+    def __init__(self, port: Port, path: str) -> None:
         self._port, self._path = port, path
         self._readable = asyncio.Event()
         self._loop = asyncio.get_running_loop()

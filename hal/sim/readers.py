@@ -7,12 +7,27 @@ with pty_pair() as (fd, path):
 
 import asyncio
 import os
+import struct
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from hal.protocols import pn532
+
+EV_SYN, EV_KEY = 0, 1
+SYN_DROPPED: Final = 3
+KEY_ENTER, KEY_LEFTSHIFT = 28, 42
+"""<linux/input-event-codes.h>"""
+
+_CODES: Final = dict(
+    zip(
+        "1234567890qwertyuiopasdfghjklzxcvbnm",
+        (*range(2, 12), *range(16, 26), *range(30, 39), *range(44, 51)),
+        strict=True,
+    )
+)
 
 RDM6300_EVERY_S: Final = 0.06
 """How often an RDM6300 repeats a card that lies there (hardware reference 5.2)."""
@@ -120,3 +135,45 @@ class SimulatedPn532:
         atqa = b"\x00\x04" if len(self.card) == 4 else b"\x00\x44"  # noqa: PLR2004  # single size
         sak = b"\x08" if len(self.card) == 4 else b"\x00"  # noqa: PLR2004
         return b"\x01\x01" + atqa + sak + bytes((len(self.card),)) + self.card
+
+
+class SimulatedKeyboard:
+    """Types into a named pipe what a USB reader with an American layout types.
+
+    Attributes:
+        is_capital: it types letters with shift.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the pipe, and keep it open: a reader that types nothing is still there."""
+        self.is_capital = True
+        os.mkfifo(path)
+        self._fd: int | None = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    def enter(self, text: str) -> None:
+        """Type a line, and Enter."""
+        for letter in text:
+            is_shifted = self.is_capital and letter.isalpha()
+            if is_shifted:
+                self.send(EV_KEY, KEY_LEFTSHIFT, 1)
+            self.press(_CODES[letter.lower()])
+            if is_shifted:
+                self.send(EV_KEY, KEY_LEFTSHIFT, 0)
+        self.press(KEY_ENTER)
+
+    def press(self, code: int) -> None:
+        """Press a key and let it go; the kernel repeats one that is held, and so does this."""
+        for value in (1, 2, 0):
+            self.send(EV_KEY, code, value)
+            self.send(EV_SYN, 0, 0)
+
+    def send(self, kind: int, code: int, value: int) -> None:
+        """Send one event."""
+        if self._fd is not None:
+            os.write(self._fd, struct.pack("@llHHi", 1_764_000_000, 0, kind, code, value))
+
+    def close(self) -> None:
+        """Be pulled out; harmless when it was."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

@@ -16,6 +16,7 @@ import pytest
 from hal.api import DigitalInput, Meter, TokenReader, check_offer, check_output
 from hal.bus.modbus import SerialPort, TcpPort
 from hal.bus.serial_line import LineSettings
+from hal.drivers.hid_reader import HidReader, TypedText
 from hal.drivers.modbus_evse import ModbusEvse
 from hal.drivers.modbus_meter import ModbusMeter
 from hal.drivers.pn532 import Pn532
@@ -25,7 +26,7 @@ from hal.registers.map import RegisterMap, load_map
 from hal.sim.evse import SimulatedEvse
 from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.modbus_evse import ModbusEvseDevice
-from hal.sim.readers import SimulatedPn532, SimulatedRdm6300
+from hal.sim.readers import SimulatedKeyboard, SimulatedPn532, SimulatedRdm6300
 from hal.sim.remote import RemoteController, RemoteInput, RemoteReader, Simulator
 from hal.sim.vehicle import Vehicle
 from hal.types import NO_OUTPUT, ConverterLimits, Fault, IdToken, TokenType
@@ -33,6 +34,7 @@ from tests.support import vloop
 from tests.support.contract_hal import (
     BOARD_CLAUSES,
     INPUT_CLAUSES,
+    LISTEN_S,
     METER_CLAUSES,
     PHASES_CLAUSES,
     READER_CLAUSES,
@@ -217,6 +219,44 @@ class Pn532Rig(LineRig):
     async def restore(self) -> None:
         await super().restore()
         self.sim = SimulatedPn532(self.line.device)
+
+
+class KeyboardRig:
+    """A reader that types into a named pipe: events are bytes there too."""
+
+    tokens = (IdToken("04A1B2C3"), IdToken("0BADCAFE"))
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keyboard = SimulatedKeyboard(path)
+        meaning = TypedText(re.compile("[0-9A-F]{8}"), TokenType.ISO14443)
+        self.reader: TokenReader = HidReader(str(path), meaning, grab=lambda _: None)
+
+    async def tap(self, which: int) -> None:
+        for _ in range(5):
+            self._keyboard.enter(self.tokens[which].value)
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(AWAY_S)
+
+    async def lose(self) -> None:
+        await asyncio.sleep(LISTEN_S)
+        self._keyboard.close()
+        self._path.unlink()
+
+    async def restore(self) -> None:
+        self._keyboard = SimulatedKeyboard(self._path)
+
+    def close(self) -> None:
+        self._keyboard.close()
+
+
+@pytest.mark.parametrize("clause", READER_CLAUSES, ids=clause_name)
+def test_a_reader_that_types(clause, tmp_path):
+    async def main():
+        with closing(KeyboardRig(tmp_path / "event0")) as rig:
+            await clause(rig)
+
+    vloop.run(main())
 
 
 @pytest.mark.parametrize("clause", READER_CLAUSES, ids=clause_name)

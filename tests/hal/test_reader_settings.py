@@ -7,6 +7,7 @@ import pytest
 
 from hal.board import build
 from hal.board_file import check_board, load_board
+from hal.drivers.hid_reader import HidReader
 from hal.sim.readers import SimulatedPn532, SimulatedRdm6300, pty_pair
 from hal.types import IdToken, TokenType
 from tests.support.contract_hal import Recorder
@@ -41,6 +42,18 @@ def board(directory: Path, reader: str) -> Path:
         ('{ driver = "rdm6300", path = "/dev/x", type = "EM4100" }', "ISO14443"),
         ('{ driver = "serial_text", path = "/dev/x", pattern = "(" }', "regular expression"),
         ('{ driver = "pn532", path = "/dev/ttyS0" }', "/dev/ttyS0 belongs to port bus"),
+        ('{ driver = "hid_keyboard", path = "/dev/ttyS0" }', "/dev/ttyS0 belongs to port bus"),
+        ('{ driver = "hid_keyboard", path = "/dev/x", layout = "dvorak" }', "us"),
+        ('{ driver = "hid_keyboard", path = "/dev/x", pattern = "(" }', "regular expression"),
+        (
+            '{ driver = "hid_keyboard", path = "/dev/x", format = "dec10" }',
+            'needs number = "hex"',
+        ),
+        (
+            '{ driver = "hid_keyboard", path = "/dev/x", byte_order = "reversed" }',
+            "needs number",
+        ),
+        ('{ driver = "hid_keyboard", path = "/dev/x", number = "dec", size = 3 }', "4"),
         ('{ driver = "wiegand", path = "/dev/x" }', "rdm6300"),
     ],
 )
@@ -110,6 +123,27 @@ def test_a_reader_of_text_lines_is_built_with_its_pattern(tmp_path: Path) -> Non
 
     text = '{ driver = "serial_text", path = "PATH", pattern = "C(?P<id>.+)", prefix = "T" }'
     assert tapped(tmp_path, text, tap) == [IdToken("T042")]
+
+
+@pytest.mark.parametrize(
+    ("more", "typed", "token"),
+    [
+        ('pattern = "C(?P<id>.+)", prefix = "T", type = "Local"', "C042", IdToken("T042", TokenType.LOCAL)),
+        ('layout = "fr"', "04a1b2c3", IdToken("04a1b2c3")),
+        ('number = "dec"', "0008844356", IdToken("0086F444")),
+        ('number = "hex", byte_order = "reversed", format = "dec"', "DEADBEEF", IdToken("4022250974")),
+        ('number = "dec", size = 7, prefix = "F-"', "1303689068602870", IdToken("F-04A1B2C3D4E5F6")),
+    ],
+)  # fmt: skip
+def test_a_reader_that_types_is_built_with_its_way_of_writing(
+    tmp_path: Path, more: str, typed: str, token: IdToken
+) -> None:
+    text = f'{{ driver = "hid_keyboard", path = "/dev/input/event0", {more} }}'
+    hardware = build(load_board(board(tmp_path, text)), state_directory=tmp_path)
+    [driver] = hardware.evses[0].readers
+    assert isinstance(driver, HidReader)
+    assert driver._layout == ("fr" if "fr" in more else "us")
+    assert driver._meaning(typed) == token
 
 
 def _write(device: int) -> None:
