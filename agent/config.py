@@ -29,6 +29,7 @@ from agent import pem
 from agent.config_limits import ExternalLimits
 from agent.config_transfer import Transfer, hosts_mistake, placed
 from agent.custom_keys import MOST_KEYS, CustomKey, note_key_mistakes
+from agent.firmware.task import SWUPDATE_SLOTS
 from agent.secret import (
     PLACES,
     PathText,
@@ -138,12 +139,33 @@ class _ControlTable(Table, frozen=True, kw_only=True):
     socket: PathText = "/run/pilotwire/control.sock"
 
 
+class Swupdate(Table, frozen=True, kw_only=True):
+    """How SWUpdate and the boot loader name the two slots.
+
+    Attributes:
+        sockets: directory of SWUpdate's sockets.
+        variable: of U-Boot's environment; names the slot that starts next.
+        slots: its two values, and the "software,mode" that SWUpdate selects for each.
+    """
+
+    sockets: PathText = "/run/swupdate"
+    variable: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_]{1,64}$")] = "bootslot"
+    slots: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")],
+            Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64},[A-Za-z0-9_.-]{1,64}$")],
+        ],
+        Meta(min_length=2, max_length=2),
+    ] = msgspec.field(default_factory=lambda: dict(SWUPDATE_SLOTS))
+
+
 class Firmware(Table, frozen=True, kw_only=True):
     """How a new firmware image gets onto the machine.
 
     Attributes:
         command: program (an absolute path) and arguments; only with the "command" installer.
         slots: directory of the two slots; only used by the "slots" installer.
+        swupdate: only used by the "swupdate" installer.
         hardware: revision of the hardware that an image has to name; empty: any is refused
             that does not name all.
         allow_downgrade: an older version may be installed.
@@ -154,6 +176,7 @@ class Firmware(Table, frozen=True, kw_only=True):
     installer: Literal["rauc", "swupdate", "slots", "command", "none"] = "none"
     command: Annotated[tuple[PathText, ...], Meta(max_length=32)] = ()
     slots: PathText = "/opt/pilotwire"
+    swupdate: Swupdate = Swupdate()
     hardware: Annotated[str, Meta(max_length=64)] = ""
     allow_downgrade: bool = False
     max_bytes: Annotated[int, Meta(ge=1, le=1 << 40)] = 1 << 30

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable
 
-from agent.config import Config
+from agent.config import Config, Swupdate
 from agent.config_transfer import LEARNED, hosts_files, serves_sftp
 from agent.firmware.errors import UnreadableImageError
 from agent.firmware.manifest import decoded
+from agent.firmware.task import SwupdateSetup
 from agent.runtime.kernel import Kernel
 from agent.runtime.transfers import FileSetup
 from agent.runtime.updater import Setup, Updater
@@ -17,8 +18,8 @@ from agent.transfer import job
 
 logger = logging.getLogger(__name__)
 
-INSTALLERS = frozenset({"slots", "rauc", "command"})
-"""Those that there are; the configuration knows more names."""
+OF_MACHINES = frozenset({"rauc", "swupdate"})
+"""Those whose images are systems: the machine has to restart into one."""
 
 
 def running_version(config: Config) -> str:
@@ -40,9 +41,6 @@ def updater(
     firmware, base = config.firmware, config.path.parent
     if firmware.installer == "none":
         return None
-    if firmware.installer not in INSTALLERS:
-        logger.error("[firmware] installer = %s is not served yet", firmware.installer)
-        return None
     storage = config.storage_directory
     setup = Setup(
         installer=firmware.installer,
@@ -52,6 +50,7 @@ def updater(
         hardware=firmware.hardware,
         slots=str(base / firmware.slots),
         command=firmware.command,
+        swupdate=_of_swupdate(firmware.swupdate),
         crls=tuple(base / path for path in firmware.revocation_lists),
         keystore=Keystore(storage),
         files=files(config),
@@ -59,6 +58,10 @@ def updater(
         most_bytes=firmware.max_bytes,
     )
     return Updater(setup, kernel, wall_s)
+
+
+def _of_swupdate(table: Swupdate) -> SwupdateSetup:
+    return SwupdateSetup(table.sockets, table.variable, table.slots)
 
 
 def uploader(config: Config, kernel: Kernel, facts: Facts) -> Uploader:

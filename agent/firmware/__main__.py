@@ -50,6 +50,10 @@ def installer(task: Task) -> Installer:
             return Slots(Path(task.slots))
         case "rauc":
             return _rauc()
+        case "swupdate":
+            from agent.firmware.swupdate import Swupdate  # noqa: PLC0415  where it is chosen
+
+            return Swupdate(task.swupdate, task.machine)
         case _:
             return Command(task.command)
 

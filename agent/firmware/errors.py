@@ -8,7 +8,7 @@
         WrongSignatureError     not signed by that certificate
         ImageError              signed, and still not for this station
             UnreadableImageError, SizeError, DigestError, WrongProductError,
-            WrongHardwareError, DowngradeError
+            WrongHardwareError, DowngradeError, UpdaterRefusedError
 
 The first three have a status of their own in OCPP; `refusal` says which.
 """
@@ -104,3 +104,7 @@ class WrongHardwareError(ImageError):
 
 class DowngradeError(ImageError):
     """It is older than what runs, or needs something newer to run first."""
+
+
+class UpdaterRefusedError(ImageError):
+    """The machine's updater does not take it, by its own keys and rules."""

@@ -1,9 +1,14 @@
 """What the installer's process is told and says: the contract with the agent."""
 
 import enum
+from typing import Final
+
+from msgspec import field
 
 from agent.firmware.errors import Refusal
 from hal.types import Value
+
+SWUPDATE_SLOTS: Final = {"a": "stable,a", "b": "stable,b"}
 
 
 class Deed(enum.Enum):
@@ -18,13 +23,29 @@ class Deed(enum.Enum):
     ROLL_BACK = "roll back"
 
 
+class SwupdateSetup(Value, frozen=True):
+    """What the configuration says of SWUpdate.
+
+    Attributes:
+        sockets: directory of the daemon's sockets.
+        variable: of the boot loader; names the slot that starts next.
+        slots: its two values, and what SWUpdate is to select to write into that slot.
+    """
+
+    sockets: str = "/run/swupdate"
+    variable: str = "bootslot"
+    slots: dict[str, str] = field(default_factory=lambda: dict(SWUPDATE_SLOTS))
+
+
 class Task(Value, frozen=True):
     """One step of an update.
 
     Attributes:
-        installer: "slots", "rauc" or "command".
+        installer: "slots", "rauc", "swupdate" or "command".
         slots: directory of plain slots.
         command: the manufacturer's program.
+        swupdate: how SWUpdate is set up.
+        machine: id of the machine's boot, empty where nobody tells it.
         image: path of the image; for VERIFY and INSTALL.
         certificate, signature: of the request; for CHECK, VERIFY and INSTALL.
         roots: PEM files of the manufacturer's roots.
@@ -37,6 +58,8 @@ class Task(Value, frozen=True):
     installer: str
     slots: str = ""
     command: tuple[str, ...] = ()
+    swupdate: SwupdateSetup = SwupdateSetup()
+    machine: str = ""
     image: str = ""
     certificate: str | None = None
     signature: str | None = None

@@ -19,7 +19,7 @@ from agent.core.orders import Failure, Step, UpdateWork
 from agent.core.station import Station
 from agent.core.trust import CertificateKind
 from agent.firmware.errors import Refusal
-from agent.firmware.task import Broken, Deed, Refused, Result, Task, Well
+from agent.firmware.task import Broken, Deed, Refused, Result, SwupdateSetup, Task, Well
 from agent.runtime.child import ChildError, run_child
 from agent.runtime.credentials import installed
 from agent.runtime.follower import Follower
@@ -56,7 +56,7 @@ class Setup(Value, frozen=True):
     """What the configuration says of updates.
 
     Attributes:
-        installer: "slots", "rauc" or "command".
+        installer: "slots", "rauc", "swupdate" or "command".
         directory: where images are kept; private to the agent.
         roots, crls: PEM files of the manufacturer.
         keystore: where the roots are that are installed now, beside the ones named here.
@@ -70,6 +70,7 @@ class Setup(Value, frozen=True):
     hardware: str = ""
     slots: str = ""
     command: tuple[str, ...] = ()
+    swupdate: SwupdateSetup = SwupdateSetup()
     roots: tuple[Path, ...] = ()
     crls: tuple[Path, ...] = ()
     keystore: Keystore | None = None
@@ -162,6 +163,8 @@ class Updater:
             setup.installer,
             setup.slots,
             setup.command,
+            setup.swupdate,
+            machine=self._kernel.station.provisioning.machine,
             image=str(self._image(work)) if work else "",
             certificate=work.order.certificate if work else None,
             signature=work.order.signature if work else None,

@@ -299,6 +299,8 @@ def test_a_client_certificate_and_its_key_go_together(refused, write):
         ('installer = "command"', 'command is missing; installer = "command" needs it'),
         ('installer = "command"\ncommand = ["sh"]', "command[0] must be an absolute path"),
         ('command = ["/bin/sh"]', 'command is only for installer = "command"'),
+        ('swupdate = { slots = { a = "stable,a" } }',
+         "swupdate.slots must have at least 2 members"),
     ],
 )  # fmt: skip
 def test_the_installer_must_be_known_and_complete(refused, lines, message):

@@ -8,6 +8,7 @@ in PILOTWIRE_ROOTFS; what a run writes goes into an overlay that is thrown away.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -19,8 +20,9 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,rauc,rauc-service,squashfs-tools,openssl,e2fsprogs,"
-    "mount,util-linux"
+    "mount,util-linux,swupdate,libubootenv-tool,cpio"
 )
+SCRIPTS = ("rauc", "swupdate", "slots")
 LOOPS = ["/dev/loop-control", *(f"/dev/loop{number}" for number in range(8))]
 BOOT_S = 60.0
 
@@ -39,7 +41,7 @@ def main():
     try:
         base = rootfs()
         said = [f"root file system {time.monotonic() - began_s:.1f} s"]
-        codes = [tried(base, name, said) for name in ("rauc", "slots")]
+        codes = [tried(base, name, said) for name in SCRIPTS]
     except NotHereError as error:
         print(f"updaters: SKIPPED, this machine does not let us: {error}")
         return int(is_required)
@@ -79,7 +81,9 @@ def lacking():
 
 def rootfs():
     """Return the root file system, made when it is not there yet."""
-    base = Path(os.environ.get("PILOTWIRE_ROOTFS", "/var/cache/pilotwire/rootfs"))
+    made_of = hashlib.sha256(PACKAGES.encode()).hexdigest()[:8]
+    default = f"/var/cache/pilotwire/rootfs-{made_of}"
+    base = Path(os.environ.get("PILOTWIRE_ROOTFS", default))
     if not base.exists():
         base.parent.mkdir(parents=True, exist_ok=True)
         passing = base.with_name(f"{base.name}.new")

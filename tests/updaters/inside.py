@@ -21,7 +21,7 @@ class Agent:
     """The installer's process of the agent, as its user has it, with keys made by our tools."""
 
     def __init__(self, installer):
-        self.installer, self.log, self.order = installer, "", {}
+        self.installer, self.log, self.order, self.more = installer, "", {}, {}
         self.home = Path("/var/lib/pilotwire")
         sh("systemd-sysusers /mnt/pilotwire/systemd/pilotwire.sysusers")
         sh(f"install -d -m 700 -o {USER} -g {USER} {self.home}")
@@ -52,8 +52,9 @@ class Agent:
             hardware="r2",
             version="1.0",
             **self.order,
+            **self.more,
         )
-        command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+        command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
         command += [sys.executable, "-m", "agent.firmware"]
         done = subprocess.run(
             command, input=json.dumps(task) + "\n", text=True, capture_output=True
