@@ -6,6 +6,7 @@ group ends the process; on the way out every output is made safe and the store i
 """
 
 import asyncio
+import enum
 import gc
 import logging
 import os
@@ -67,7 +68,20 @@ EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78
 """sysexits EX_CONFIG; systemd does not restart on it (RestartPreventExitStatus)."""
 
+EXIT_MACHINE: Final = 85
+"""The machine has to restart, into firmware that is a whole system; the unit sees to it."""
+
 MACHINE_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+MACHINE_BOOT_VARIABLE: Final = "PILOTWIRE_BOOT_ID"
+"""Where the unit says it: in its sandbox the kernel does not."""
+
+
+class Ending(enum.Enum):
+    """What has to follow when the agent has ended."""
+
+    NOTHING = enum.auto()
+    RESTART = enum.auto()  # of the process, in place
+    MACHINE = enum.auto()  # of the machine
 
 
 def run(config_path: Path, log_level: str | None = None) -> int:
@@ -91,7 +105,7 @@ def run(config_path: Path, log_level: str | None = None) -> int:
             print(problem, file=sys.stderr)
         return EXIT_CONFIG
     try:
-        wants_restart = asyncio.run(Agent(config, board, targets, sources).run())
+        ending = asyncio.run(Agent(config, board, targets, sources).run())
     except (BoardError, ProvisioningError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIG
@@ -101,9 +115,12 @@ def run(config_path: Path, log_level: str | None = None) -> int:
     except BaseExceptionGroup as group:
         logger.error("a service failed", exc_info=group)
         return EXIT_FAILED
-    if wants_restart:
+    if ending is Ending.RESTART:
         logger.warning("restarting")
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+    if ending is Ending.MACHINE:
+        logger.warning("the machine has to restart into other firmware")
+        return EXIT_MACHINE
     return EXIT_DONE
 
 
@@ -203,8 +220,8 @@ class Agent:
         self._notifier = Notifier()
         self._is_told_to_end = False
 
-    async def run(self) -> bool:
-        """Serve until told to end; return whether a restart is wanted.
+    async def run(self) -> Ending:
+        """Serve until told to end; return what has to follow.
 
         Raises:
             BoardError: the board's drivers cannot be made.
@@ -291,7 +308,7 @@ class Agent:
             logger.error("the certificate directory cannot be used: %s", error)
         return found
 
-    async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> bool:
+    async def _served(self, store: Store, failure: str | None, hardware: Hardware) -> Ending:
         loaded = store.load()
         if loaded.set_aside_path:
             logger.error("the database was unusable and lies in %s", loaded.set_aside_path)
@@ -340,9 +357,16 @@ class Agent:
         # What has been imported and built stays: later collections need not look through it.
         gc.freeze()
         await shell.run(first, *services, socket=self._config.control_socket)
-        # New firmware is started by who starts the agent: this process is still the old one.
-        in_place = shell.restart not in {None, BootReason.FIRMWARE_UPDATE}
-        return in_place and not self._is_told_to_end
+        return self._ending(shell.restart)
+
+    def _ending(self, restart: BootReason | None) -> Ending:
+        if restart is None or self._is_told_to_end:
+            return Ending.NOTHING
+        if restart is not BootReason.FIRMWARE_UPDATE:
+            return Ending.RESTART
+        if self._config.firmware.installer in upkeep.OF_MACHINES:
+            return Ending.MACHINE
+        return Ending.NOTHING  # who starts the agent starts the new one: this is the old one
 
     def _upkeep(self, shell: Shell, world: SystemWorld) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what carries out updates and sends logs."""
@@ -389,7 +413,10 @@ class Agent:
 
 
 def _machine_boot() -> str:
-    """Return the id of the machine's boot, empty where the kernel tells none."""
+    """Return the id of the machine's boot, empty where nobody tells it."""
+    told = os.environ.get(MACHINE_BOOT_VARIABLE)
+    if told:
+        return told
     try:
         return MACHINE_BOOT.read_text().strip()
     except OSError:

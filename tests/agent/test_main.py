@@ -18,8 +18,9 @@ from agent import main
 from agent.bench.csms import Csms
 from agent.bench.listener import listen
 from agent.client import AgentAbsentError, ControlClient
-from agent.config import Security, load_config
+from agent.config import Firmware, Security, load_config
 from agent.core.trust import CertificateKind
+from agent.core.values import BootReason
 from agent.factory import check_setting
 from agent.runtime.clock import SystemWorld
 from agent.runtime.systemd import Notifier
@@ -572,6 +573,29 @@ def test_the_private_key_is_a_file_or_a_credential(place, monkeypatch):
 
 
 def test_a_machine_that_does_not_tell_its_boot_has_none(monkeypatch, place):
+    monkeypatch.delenv(main.MACHINE_BOOT_VARIABLE, raising=False)
     assert main._machine_boot()
     monkeypatch.setattr(main, "MACHINE_BOOT", place / "absent")
     assert main._machine_boot() == ""
+    monkeypatch.setenv(main.MACHINE_BOOT_VARIABLE, "7f3c")
+    assert main._machine_boot() == "7f3c"
+
+
+@pytest.mark.parametrize(
+    ("installer", "reason", "ending"),
+    [
+        ("rauc", BootReason.FIRMWARE_UPDATE, main.Ending.MACHINE),
+        ("swupdate", BootReason.FIRMWARE_UPDATE, main.Ending.MACHINE),
+        ("slots", BootReason.FIRMWARE_UPDATE, main.Ending.NOTHING),
+        ("command", BootReason.FIRMWARE_UPDATE, main.Ending.NOTHING),
+        ("rauc", BootReason.REMOTE_RESET, main.Ending.RESTART),
+        ("rauc", None, main.Ending.NOTHING),
+    ],
+)
+def test_only_firmware_that_is_a_system_restarts_the_machine(place, installer, reason, ending):
+    config = load_config(configure(place), check_setting)
+    agent = main.Agent(replace(config, firmware=Firmware(installer=installer)), None, ())
+    assert agent._ending(reason) is ending
+    agent._is_told_to_end = True
+    assert agent._ending(reason) is main.Ending.NOTHING
+    agent._notifier.close()

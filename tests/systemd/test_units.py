@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import main
+
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICE = UNITS / "pilotwire.service"
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
@@ -40,6 +42,9 @@ def image(tmp_path):
     command.parent.mkdir(parents=True)
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
+    shell = root / "bin/sh"
+    shell.parent.mkdir()
+    shell.symlink_to("/usr/bin/pilotwire")
     (root / "etc").mkdir()
     return root
 
@@ -105,6 +110,10 @@ def test_the_service_does_what_the_agent_counts_on():
     assert service["StateDirectory"] == service["RuntimeDirectory"] == ["pilotwire"]
     assert service["StateDirectoryMode"] == ["0700"]
     assert service["User"] == ["pilotwire"]
+    assert service["Environment"] == [f"{main.MACHINE_BOOT_VARIABLE}=%b"]
+    (stopped,) = service["ExecStopPost"]
+    assert stopped.startswith("+/bin/sh")
+    assert f'"$$EXIT_STATUS" != {main.EXIT_MACHINE} ]' in stopped
     families = service["RestrictAddressFamilies"][0].split()
     assert {"AF_UNIX", "AF_INET", "AF_INET6", "AF_CAN"} == set(families)
 
