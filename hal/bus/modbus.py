@@ -34,13 +34,14 @@ import os
 import termios
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from hal.bus.counters import PortCounters, Silence, Tally
 from hal.bus.modbus_request import READS, ExceptionReplyError, Function, Request, is_garbled
 from hal.bus.rs485 import Rs485Mode, hold, is_pseudo_terminal
-from hal.bus.turns import Priority, Turns
+from hal.bus.turns import NEVER, Priority, Turns, at_once
 from hal.errors import BoardError, BusError, DeviceError
 from hal.types import Value
 
@@ -102,6 +103,8 @@ class ModbusPort(ABC):
         self._tables: dict[tuple[int, int], list[int]] = {}
         self._sharing = asyncio.Lock()
         self._tally, self._silence = Tally(), Silence()
+        self._paces_s: dict[int, float] = {}
+        self._asked_at: dict[int, float] = {}
         # Every silent unit would otherwise be a line per poll; counters and listeners tell.
         logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
@@ -111,8 +114,15 @@ class ModbusPort(ABC):
         return self._tally.counters()
 
     def widen_gap(self, gap_s: float) -> None:
-        """Pause at least this long between exchanges, because a device on the line needs it."""
+        """Pause at least this long between any two exchanges, because the line needs it."""
         self._gap_s = max(self._gap_s, gap_s)
+
+    def pace(self, unit: int, gap_s: float) -> None:
+        """Pause at least this long between two exchanges with one unit, because it needs it.
+
+        The line is free for the others meanwhile. What is of `Priority.SAFETY` does not wait.
+        """
+        self._paces_s[unit] = max(self._paces_s.get(unit, 0.0), gap_s)
 
     async def read(
         self,
@@ -132,8 +142,8 @@ class ModbusPort(ABC):
             fc: 3 for holding, 4 for input registers, 1 for coils, 2 for discrete inputs.
             address: of the first word, as sent on the wire.
             count: 1 to 125 words.
-            priority: who goes first when several wait. A poll of a unit that has not
-                answered for a while is refused at once.
+            priority: who goes first when several wait. A unit that has not answered for a
+                while is not asked for its state or polled; that is refused at once.
             timeout_s: how long this device may take, more than 0; None for the port's time.
             retries: how often to ask again when there is no answer; the line is free in
                 between.
@@ -252,9 +262,14 @@ class ModbusPort(ABC):
         if timeout_s is not None and timeout_s <= 0:
             raise ValueError(f"timeout_s must be above 0, not {timeout_s}")
         loop = asyncio.get_running_loop()
+        is_urgent = priority is Priority.SAFETY
+        ready_at = at_once if is_urgent else partial(self._ready, request.unit)
+        # Commands keep their order; what is only looked at takes turns.
+        is_look = priority >= Priority.STATE
+        asked_at = self._asked_at.get(request.unit, NEVER) if is_look else NEVER
         for attempt in range(retries + 1):
             wait_s = self._silence.wait_s(request.unit, loop.time())
-            if wait_s > 0 and priority is Priority.POLL:
+            if wait_s > 0 and is_look:
                 self._tally.count("skipped")
                 raise BusError(
                     f"{self.name}: unit {request.unit} does not answer; "
@@ -263,12 +278,16 @@ class ModbusPort(ABC):
             if attempt:
                 self._tally.count("retries")
             try:
-                async with self._turns.turn(priority):
+                async with self._turns.turn(priority, ready_at=ready_at, asked_at=asked_at):
                     return await self._exchange(request, timeout_s or self._timeout_s)
             except BusError:
                 if attempt == retries or self._client is None:
                     raise
         raise AssertionError("the last attempt has returned or raised")
+
+    def _ready(self, unit: int) -> float:
+        """Return from when on a unit can be asked again, by the loop's clock."""
+        return self._asked_at.get(unit, NEVER) + self._paces_s.get(unit, 0.0)
 
     async def _exchange(self, request: Request, timeout_s: float) -> "ModbusPDU":
         """Send one request, return its verified answer, leave the line fit for the next."""
@@ -300,6 +319,7 @@ class ModbusPort(ABC):
             raise BusError(f"{self.name}: {request}: no answer in {timeout_s:g} s") from error
         finally:
             self._is_waiting = False
+            self._asked_at[request.unit] = loop.time()
             self._finish(begun_s, timeout_s, request, is_settled=is_settled)
         return response
 

@@ -1,47 +1,78 @@
 """Turns on a shared line: who may talk next.
 
-A line carries one exchange at a time. Whoever waits longest goes next, except that a more
-urgent request overtakes all less urgent ones. An exchange under way is never broken off.
+A line carries one exchange at a time. The most urgent request goes next; of equals the one
+whose device has not been asked for longest, so that none is left behind on a busy line, and
+of these the one that has waited longest. One whose device wants a pause first lets the others
+go meanwhile. An exchange under way is never broken off.
 """
 
 import asyncio
 import enum
-import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from hal.errors import BusError
 
 MAX_WAITING: Final = 64  # a line has at most 32 RS-485 loads, with a poll and a command each
+NEVER: Final = float("-inf")
+
+
+def at_once() -> float:
+    """Return the instant from which on a device is ready that wants no pause."""
+    return NEVER
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when several wait for the line; equals in order of arrival."""
+    """Who goes first when several wait for the line."""
 
     SAFETY = 0
     COMMAND = 1
-    POLL = 2
+    STATE = 2  # what decisions hang on: pilot, contactor, faults, inputs
+    POLL = 3
+
+
+class _Waiting(NamedTuple):
+    """Who waits; in order of urgency."""
+
+    priority: Priority
+    asked_at: float
+    arrival: int
+    ready_at: Callable[[], float]
+    ticket: asyncio.Future[None]
 
 
 class Turns:
-    """A lock that goes to the most urgent of those who wait."""
+    """A lock that goes to the most urgent of those who wait and are ready."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._is_taken = False
-        self._rest_until = float("-inf")
+        self._rest_until = NEVER
         self._arrivals = 0
-        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
+        self._alarm: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def turn(self, priority: Priority) -> AsyncIterator[None]:
+    async def turn(
+        self,
+        priority: Priority,
+        *,
+        ready_at: Callable[[], float] = at_once,
+        asked_at: float = NEVER,
+    ) -> AsyncIterator[None]:
         """Hold the line for the length of the block.
+
+        Args:
+            ready_at: returns from when on it can be taken, by the loop's clock; it may become
+                later while somebody else has the line.
+            asked_at: when the device was asked last, by the same clock.
 
         Raises:
             BusError: too many wait with the same priority.
         """
-        await self._take(priority)
+        await self._take(priority, ready_at, asked_at)
         try:
             yield
         finally:
@@ -55,30 +86,54 @@ class Turns:
         """Give out no turn after this one before an instant of the loop's clock."""
         self._rest_until = until
 
-    async def _take(self, priority: Priority) -> None:
-        if not self._is_taken:
+    async def _take(
+        self, priority: Priority, ready_at: Callable[[], float], asked_at: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._is_taken and ready_at() <= loop.time():
             self._is_taken = True
             return
         # Counted by priority, so that a jam of polls cannot keep a command out.
-        if sum(waiting[0] is priority for waiting in self._waiting) >= MAX_WAITING:
+        if sum(waiting.priority is priority for waiting in self._waiting) >= MAX_WAITING:
             raise BusError(f"{self._name}: {MAX_WAITING} requests are waiting already")
-        ticket = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, self._arrivals, ticket))
+        ticket = loop.create_future()
+        waiting = _Waiting(priority, asked_at, self._arrivals, ready_at, ticket)
+        self._waiting.append(waiting)
         self._arrivals += 1
+        if not self._is_taken:
+            self._look_again()
         try:
-            await ticket
+            await waiting.ticket
         except asyncio.CancelledError:
-            if ticket.cancelled():
-                self._waiting = [entry for entry in self._waiting if entry[2] is not ticket]
-                heapq.heapify(self._waiting)
+            if waiting.ticket.cancelled():
+                self._waiting.remove(waiting)
             else:
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
-        while self._waiting:
-            ticket = heapq.heappop(self._waiting)[2]
-            if not ticket.done():
-                ticket.set_result(None)
-                return
-        self._is_taken = False
+        now_s = asyncio.get_running_loop().time()
+        ready = (
+            one for one in self._waiting if one.ready_at() <= now_s and not one.ticket.done()
+        )
+        first = min(ready, key=itemgetter(0, 1, 2), default=None)
+        self._is_taken = first is not None
+        if first is None:
+            self._look_again()
+            return
+        self._waiting.remove(first)
+        first.ticket.set_result(None)
+
+    def _look_again(self) -> None:
+        """Pass the free line on as soon as the first of those who wait is ready."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._waiting:
+            earliest = min(one.ready_at() for one in self._waiting)
+            self._alarm = asyncio.get_running_loop().call_at(earliest, self._rung)
+
+    def _rung(self) -> None:
+        self._alarm = None
+        if not self._is_taken:
+            self._pass_on()

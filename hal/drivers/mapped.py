@@ -49,7 +49,7 @@ class MappedDevice:
             register_map: what its registers mean.
             names: which points are wanted; None for all that the map has.
         """
-        port.widen_gap(register_map.bus.gap_s)
+        port.pace(unit, register_map.bus.gap_s)
         self._port, self._unit = port, unit
         self._as_loaded, self._names = register_map, names
         self._timeout_s = register_map.bus.timeout_s

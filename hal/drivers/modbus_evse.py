@@ -190,7 +190,7 @@ class ModbusEvse(EvseController):
             await self._device.prepare()
             await self._made_safe()
         await self._kept_up()  # before anything is read: an end must not wait for a poll
-        values = await self._device.values()
+        values = await self._device.values(priority=Priority.STATE)
         seen = self._understood(values)
         self._is_lost = False
         if seen.pilot is PilotState.A:

@@ -11,6 +11,7 @@ from typing import Final
 
 from hal.api import DigitalInput
 from hal.bus.modbus import ModbusPort
+from hal.bus.turns import Priority
 from hal.errors import HalError
 
 FUNCTIONS: Final = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
@@ -70,5 +71,7 @@ class ModbusInput(DigitalInput):
             await asyncio.sleep(self._poll_s)
 
     async def _read(self) -> bool:
-        (word,) = await self._port.read(self._unit, self._function, self._address, 1)
+        (word,) = await self._port.read(
+            self._unit, self._function, self._address, 1, priority=Priority.STATE
+        )
         return (word >> self._bit) & 1 == self._active

@@ -14,6 +14,7 @@ When no poll has been good for `fail_after_s`, the meter is faulty until the nex
 
 import asyncio
 from collections.abc import Mapping
+from typing import Final
 
 from hal.api import EvseListener, Meter
 from hal.bus.modbus import ModbusPort
@@ -23,6 +24,9 @@ from hal.registers.codec import Point
 from hal.registers.map import RegisterMap
 from hal.registers.plausible import Plausibility
 from hal.types import Fault, MeterReading, Phases
+
+FORGETTING: Final = 0.9
+"""How much of the longest wait counts a poll later."""
 
 _CONDUCTORS = ("l1", "l2", "l3")
 _USED = frozenset(
@@ -55,7 +59,8 @@ class ModbusMeter(Meter):
             port: the line that it is on; shared with other devices.
             unit: its address, 1 to 255.
             register_map: what its registers mean.
-            poll_s: from the start of one poll to the start of the next, more than 0.
+            poll_s: from one reading to the next, more than 0. A poll begins as much earlier
+                as those before it had to wait for the line, but not in half of the time.
             fail_after_s: how long without a good reading makes a fault, more than 0.
 
         Raises:
@@ -72,9 +77,10 @@ class ModbusMeter(Meter):
         """Poll and report until cancelled; trouble is reported, never raised."""
         loop = asyncio.get_running_loop()
         self._is_prepared = False
-        due = well_at = loop.time()
+        well_at, waits_s = loop.time(), 0.0
         is_faulty: bool | None = None  # None: nothing is known yet
         while True:
+            begun_at = loop.time()
             try:
                 reading = await self._poll()
             except HalError as error:
@@ -88,8 +94,10 @@ class ModbusMeter(Meter):
                     is_faulty = False
                     listener.fault_cleared(Fault.POWER_METER_FAILURE)
                 listener.meter_read(reading)
-            due = max(due + self._poll_s, loop.time())
-            await asyncio.sleep(due - loop.time())
+            # The longest wait of late, so that a reading comes in time even after such a one.
+            waits_s = max(loop.time() - begun_at, waits_s * FORGETTING)
+            due = begun_at + max(self._poll_s - waits_s, self._poll_s / 2)
+            await asyncio.sleep(max(due - loop.time(), 0.0))
 
     async def _poll(self) -> MeterReading:
         """Return one plausible reading.

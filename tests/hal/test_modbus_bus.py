@@ -530,6 +530,84 @@ def test_commands_overtake_polls_and_safety_overtakes_both():
     vloop.run(main())
 
 
+def test_states_overtake_polls():
+    async def main():
+        timing = Timing(gap_s=0.1)
+        async with (
+            peer(addresses) as end,
+            TcpPort("127.0.0.1", end.port, timing=timing) as port,
+            asyncio.TaskGroup() as group,
+        ):
+            for at in (1, 2):
+                group.create_task(port.read(1, 4, at, 1))
+            group.create_task(port.read(1, 4, 3, 1, priority=Priority.STATE))
+        assert [request[9] for _, request in end.asked] == [1, 3, 2]
+
+    vloop.run(main())
+
+
+def test_of_equals_the_unit_that_was_asked_longest_ago_goes_first():
+    async def main():
+        timing = Timing(gap_s=0.1)
+        async with (
+            peer(addresses) as end,
+            TcpPort("127.0.0.1", end.port, timing=timing) as port,
+        ):
+            for unit in (3, 2, 1):
+                await port.read(unit, 4, 0, 1)
+            async with asyncio.TaskGroup() as group:
+                for unit in (1, 2, 3, 4):
+                    group.create_task(port.read(unit, 4, 0, 1))
+        assert [request[6] for _, request in end.asked[3:]] == [4, 3, 2, 1]
+
+    vloop.run(main())
+
+
+def test_a_unit_that_wants_a_pause_lets_the_others_go_meanwhile():
+    async def main():
+        async with peer(addresses) as end, TcpPort("127.0.0.1", end.port) as port:
+            port.pace(1, 0.2)
+            port.pace(1, 0.1)
+            async with asyncio.TaskGroup() as group:
+                for unit in (1, 1, 1, 2, 2):
+                    group.create_task(port.read(unit, 4, 0, 1))
+        assert [request[6] for _, request in end.asked] == [1, 2, 2, 1, 1]
+        times = [at for at, request in end.asked if request[6] == 1]
+        assert times == pytest.approx([0.0, 0.2, 0.4])
+
+    vloop.run(main())
+
+
+def test_what_is_urgent_does_not_wait_for_its_units_pause():
+    async def main():
+        async with peer(addresses) as end, TcpPort("127.0.0.1", end.port) as port:
+            port.pace(1, 0.2)
+            await port.read(1, 4, 0, 1)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(port.write(1, 5, [0]))
+                group.create_task(port.write(1, 6, [0], priority=Priority.SAFETY))
+        assert [request[9] for _, request in end.asked] == [0, 6, 5]
+        assert [at for at, _ in end.asked] == pytest.approx([0.0, 0.0, 0.2])
+
+    vloop.run(main())
+
+
+def test_who_waits_for_a_unit_and_gives_up_leaves_nothing_behind():
+    async def main():
+        async with peer(addresses) as end, TcpPort("127.0.0.1", end.port) as port:
+            port.pace(1, 0.2)
+            await port.read(1, 4, 0, 1)
+            waiting = asyncio.create_task(port.read(1, 4, 1, 1))
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            await asyncio.sleep(0.3)
+            assert await port.read(1, 4, 2, 1) == (2,)
+        assert [request[9] for _, request in end.asked] == [0, 2]
+
+    vloop.run(main())
+
+
 def test_a_command_that_comes_during_the_quiet_goes_before_the_polls_that_wait():
     async def main():
         async with (
