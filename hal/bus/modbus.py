@@ -41,9 +41,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from hal.bus.counters import PortCounters, Silence, Tally
 from hal.bus.modbus_request import READS, ExceptionReplyError, Function, Request, is_garbled
 from hal.bus.rs485 import Rs485Mode, hold, is_pseudo_terminal
+from hal.bus.timing import DEFAULT_TIMING, Timing
 from hal.bus.turns import NEVER, Priority, Turns, at_once
 from hal.errors import BoardError, BusError, DeviceError
-from hal.types import Value
 
 if TYPE_CHECKING:
     from pymodbus.client import ModbusBaseClient
@@ -56,32 +56,6 @@ TURNAROUND_S: Final = 0.1
 
 _MIN_BAUDRATE: Final = 300
 _FASTEST_PAUSE_S: Final = 0.00175  # Modbus over serial line v1.02, section 2.5.1.1
-
-
-class Timing(Value, frozen=True):
-    """How patient a line is.
-
-    Attributes:
-        timeout_s: for each answer and for the connection, more than 0.
-        gap_s: the least pause between two exchanges, 0 or more.
-        quiet_s: how long the line stays quiet after a timeout when answers carry no
-            number; None for as long as the timeout was. The slowest device must have answered
-            by then.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
-
-    timeout_s: float = 0.5
-    gap_s: float = 0.0
-    quiet_s: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.timeout_s <= 0 or self.gap_s < 0 or (self.quiet_s or 0) < 0:
-            raise ValueError(f"needed: timeout_s > 0, gap_s >= 0, quiet_s >= 0; got {self}")
-
-
-DEFAULT_TIMING: Final = Timing()
 
 
 class ModbusPort(ABC):

@@ -10,7 +10,8 @@ same device: relatives often share their registers.
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
-from hal.bus.modbus import ModbusPort, SerialPort, TcpPort, Timing
+from hal.bus.modbus import ModbusPort, SerialPort, TcpPort
+from hal.bus.timing import Timing
 from hal.bus.turns import Priority
 from hal.errors import BusError, DeviceError
 from hal.registers.map import RegisterMap

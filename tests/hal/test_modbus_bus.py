@@ -20,9 +20,9 @@ from hal.bus.modbus import (
     ModbusPort,
     SerialPort,
     TcpPort,
-    Timing,
 )
 from hal.bus.modbus_request import ExceptionReplyError, is_garbled
+from hal.bus.timing import Timing
 from hal.bus.turns import MAX_WAITING, Priority, Turns
 from hal.drivers.mapped import MappedDevice
 from hal.errors import BusError, DeviceError

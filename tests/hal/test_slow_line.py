@@ -115,7 +115,7 @@ async def site(directory: Path) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         stack.callback(line.close)
         for unit, vehicle in zip(CONTROLLERS, vehicles, strict=True):
-            device = ModbusEvseDevice(EVSE_DIN, vehicle, unit=unit, is_serial=True)
+            device = ModbusEvseDevice(EVSE_DIN, vehicle, unit=unit, framing="rtu")
             await stack.enter_async_context(device)
             await line.attach(device.server.port)
         for unit in METERS:
