@@ -349,9 +349,6 @@ class Agent:
             *self._limits(shell),
             *self._upkeep(shell, world),
         ]
-        if self._config.trace_bytes:
-            directory, most_bytes = self._config.storage_directory, self._config.trace_bytes
-            services.append(Recorder(shell.kernel, directory, most_bytes).run())
         if hardware.grid_input is not None:
             services.append(hardware.grid_input.run(_to_grid(shell.kernel)))
         # What has been imported and built stays: later collections need not look through it.
@@ -369,9 +366,13 @@ class Agent:
         return Ending.NOTHING  # who starts the agent starts the new one: this is the old one
 
     def _upkeep(self, shell: Shell, world: SystemWorld) -> Iterator[Coroutine[Any, Any, None]]:
-        """Yield what carries out updates and sends logs."""
-        kernel = shell.kernel
-        uploader = upkeep.uploader(self._config, kernel, shell.control.facts)
+        """Yield what records, carries out updates and sends logs."""
+        kernel, recorder = shell.kernel, None
+        if self._config.trace_bytes:
+            directory, most_bytes = self._config.storage_directory, self._config.trace_bytes
+            recorder = Recorder(kernel, directory, most_bytes)
+            yield recorder.run()
+        uploader = upkeep.uploader(self._config, kernel, shell.control.facts, recorder)
         shell.control.bundle = uploader.bundle
         yield uploader.run()
 

@@ -9,6 +9,7 @@ from agent.firmware.errors import UnreadableImageError
 from agent.firmware.manifest import decoded
 from agent.firmware.task import SwupdateSetup
 from agent.runtime.kernel import Kernel
+from agent.runtime.recorder import Recorder
 from agent.runtime.transfers import FileSetup
 from agent.runtime.updater import Setup, Updater
 from agent.runtime.uploader import Facts, LogSetup, Uploader
@@ -64,10 +65,13 @@ def _of_swupdate(table: Swupdate) -> SwupdateSetup:
     return SwupdateSetup(table.sockets, table.variable, table.slots)
 
 
-def uploader(config: Config, kernel: Kernel, facts: Facts) -> Uploader:
-    """Return what writes and sends logs."""
+def uploader(
+    config: Config, kernel: Kernel, facts: Facts, recorder: Recorder | None = None
+) -> Uploader:
+    """Return what writes and sends logs, among them what the recorder has kept."""
     storage = config.storage_directory
-    setup = LogSetup(storage, secrets(config), files(config))
+    flush = None if recorder is None else recorder.flush
+    setup = LogSetup(storage, secrets(config), files(config), flush)
     return Uploader(setup, kernel, facts)
 
 

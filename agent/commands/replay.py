@@ -17,7 +17,7 @@ from agent.core.effects import Effect
 from agent.core.events import Event
 from agent.core.routing import step
 from agent.core.station import Station, targets
-from agent.runtime import masking
+from agent.diagnostics import masking
 from agent.store import trace
 
 MOST_SHOWN: Final = 20

@@ -4,6 +4,7 @@ status.json      what `pilotwire status` says
 settings.json    every setting that may be read
 machine.json     memory, disk, load, uptime
 journal.log      the agent's log of the span of time, newest kept when it is too much
+trace.log        what the flight recorder has kept of it (agent.diagnostics.lived)
 security.log     the security log of the same span
 """
 
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Final
 
 import msgspec
 
+from agent.diagnostics import lived
 from agent.diagnostics.job import Job, Said, Unwritten, Written
 from agent.diagnostics.redact import Redactor
 from agent.security import log as security_log
@@ -64,18 +67,25 @@ def _write_security(job: Job, file: io.BufferedWriter) -> None:
 
 
 def _write_bundle(job: Job, file: io.BufferedWriter) -> None:
-    redactor = Redactor(job.secrets)
-    share = job.most_bytes // 2  # text shrinks to a tenth; this bounds what is not packed
+    """Write everything, each part within its share of the size even if nothing shrinks."""
+    redactor, most = Redactor(job.secrets), job.most_bytes
+    directory = Path(job.directory)
+    lived_lines = lived.lines(directory, job.oldest_s, job.latest_s)
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
         for name, value in (
             ("status.json", job.status),
             ("settings.json", job.settings),
-            ("machine.json", machine(Path(job.directory))),
+            ("machine.json", machine(directory)),
         ):
             text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
             _add(archive, name, redactor.text(text).encode())
-        _add(archive, "journal.log", b"".join(_newest(_journal(job, redactor), share)))
-        _add(archive, "security.log", b"".join(_security(job, share)))
+        for name, lines, share in (
+            ("journal.log", map(_cut, _journal(job)), most // 2),
+            ("trace.log", (line.encode() for line in lived_lines), most // 4),
+        ):
+            content = b"".join(_newest(lines, share)).decode(errors="replace")
+            _add(archive, name, redactor.text(content).encode())
+        _add(archive, "security.log", b"".join(_security(job, most // 8)))
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -103,15 +113,14 @@ def _newest(lines: Iterable[bytes], most_bytes: int) -> Iterable[bytes]:
     return kept
 
 
-def _journal(job: Job, redactor: Redactor) -> Iterator[bytes]:
-    """Yield the agent's log, each line without secrets."""
-    for line in _lines(job):
-        yield redactor.text(line[:LONGEST_LINE].rstrip("\n")).encode() + b"\n"
+def _cut(line: bytes) -> bytes:
+    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + b"\n"
 
 
-def _lines(job: Job) -> Iterator[str]:
+def _journal(job: Job) -> Iterator[bytes]:
+    """Yield the lines of the agent's log, as they are."""
     for path in job.log_files:
-        with contextlib.suppress(OSError), Path(path).open(errors="replace") as file:
+        with contextlib.suppress(OSError), Path(path).open("rb") as file:
             yield from file
     journalctl = shutil.which("journalctl")
     if journalctl is None or job.log_files:
@@ -122,13 +131,22 @@ def _lines(job: Job) -> Iterator[str]:
         if at_s is not None:
             command += [option, f"@{at_s:.0f}"]
     try:
-        done = subprocess.run(  # noqa: S603  no part of it comes from outside
-            command, capture_output=True, timeout=JOURNAL_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        yield f"the journal cannot be read: {error}"
-        return
-    yield from done.stdout.decode(errors="replace").splitlines()
+        yield from _written_by(command)
+    except OSError as error:
+        yield f"the journal cannot be read: {error}\n".encode()
+
+
+def _written_by(command: list[str]) -> Iterator[bytes]:
+    """Yield what a program writes, until its time is up; only a line of it is in memory."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  ours
+        assert process.stdout is not None  # noqa: S101  a pipe
+        limit = threading.Timer(JOURNAL_S, process.kill)
+        limit.start()
+        try:
+            yield from process.stdout
+        finally:
+            limit.cancel()
+            process.kill()
 
 
 def machine(directory: Path) -> dict[str, object]:

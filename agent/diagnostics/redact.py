@@ -4,14 +4,24 @@ A bundle leaves the station, is mailed and lies on desks. Id tokens keep their l
 characters, so that two of them can be told apart and none can be used.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
+from urllib.parse import quote
 
 HIDDEN: Final = "***"
 SHORTEST_SECRET: Final = 4
 """A shorter text is no secret, and hiding it would hide half of every line."""
 
+USER_OF_URL: Final = re.compile(
+    r"([a-z][a-z0-9+.-]{1,15}://)"
+    r"(?:[^/\s\"']*@|[^/\s\"'@:]+:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"']*@)",
+    re.IGNORECASE,
+)
+"""User and password of a URL; also a password that should have been encoded and is not."""
+
+_OF_QUERIES = "sig|signature|token|key|secret|password|passwd|credential"
 _OF_TOKENS = "idTag|parentIdTag|idToken|id_token|groupIdToken|group|authorized"
 _OF_SECRETS = "password|passwd|authorizationKey|AuthorizationKey|BasicAuthPassword|secret"
 
@@ -29,12 +39,16 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], .
         ),
         lambda match: match[1] + HIDDEN,
     ),
+    (USER_OF_URL, lambda match: f"{match[1]}{HIDDEN}@"),
     (
-        re.compile(r"([a-z][a-z0-9+.-]{1,15}://)[^/\s@\"']*@"),
-        lambda match: f"{match[1]}{HIDDEN}@",
+        re.compile(rf"(?i)([?&][a-z0-9_.-]*(?:{_OF_QUERIES})=)[^&\s\"'\\]+"),
+        lambda match: match[1] + HIDDEN,
     ),
     (
-        re.compile(rf"(\\?\"(?:{_OF_SECRETS})\\?\"\s*:\s*\\?\")((?:[^\"\\]|\\.)*?)(\\?\")"),
+        re.compile(
+            rf"(\\?\"(?:{_OF_SECRETS})\\?\"\s*:\s*\\?\")((?:[^\"\\\n]|\\.)*?)(\\?\"|$)",
+            re.MULTILINE,
+        ),
         lambda match: match[1] + HIDDEN + match[3],
     ),
     (
@@ -42,7 +56,9 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], .
         lambda match: match[1] + match[2] + HIDDEN,
     ),
     (
-        re.compile(rf"(\\?\"(?:{_OF_TOKENS})\\?\"\s*:\s*\\?\")([^\"\\]*)(\\?\")"),
+        re.compile(
+            rf"(\\?\"(?:{_OF_TOKENS})\\?\"\s*:\s*\\?\")([^\"\\\n]*)(\\?\"|$)", re.MULTILINE
+        ),
         lambda match: match[1] + shortened(match[2]) + match[3],
     ),
     (
@@ -61,8 +77,9 @@ class Redactor:
     """Hides the secrets of one station."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        long = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        ordered = sorted(long, key=len, reverse=True)  # the longer one may hold the shorter
+        long = (secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        forms = {form for secret in long for form in _forms(secret)}
+        ordered = sorted(forms, key=len, reverse=True)  # the longer one may hold the shorter
         self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def text(self, text: str) -> str:
@@ -72,3 +89,8 @@ class Redactor:
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return a secret as it is, within JSON, and within a URL."""
+    return secret, json.dumps(secret)[1:-1], quote(secret, safe="")

@@ -40,8 +40,8 @@ from agent.core.events import (
 )
 from agent.core.station import Station
 from agent.core.variables import Settings, Variable
+from agent.diagnostics import masking
 from agent.diagnostics.job import Unwritten, Written
-from agent.runtime import masking
 from agent.runtime.control_limits import LimitClearParams, LimitSetParams
 from agent.runtime.control_params import (
     AvailabilityParams,

@@ -6,7 +6,7 @@ written in one piece when there is enough of it, after a while, and at the end; 
 a few writes an hour, and none of them holds a turn up.
 
 The files hold everything that the core heard, tokens and passwords as well: only the service
-may read them, and no bundle contains them.
+may read them, and a bundle contains no more of them than may be told (agent.diagnostics.lived).
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Recorder:
         self._kernel, self._directory, self._most_bytes = kernel, directory, most_bytes // 2
         self._waiting: list[trace.Entry] = [trace.whole(kernel.station, __version__)]
         self._packed = bytearray()
-        self._full = asyncio.Event()
+        self._full, self._writing = asyncio.Event(), asyncio.Lock()
         self._number, self._size = self._oldest(), 0
         self._is_new = True
         kernel.observers.append(self._observed)
@@ -70,6 +70,11 @@ class Recorder:
             self._packed += _packed(self._taken())
             self._write(bytes(self._packed))
 
+    async def flush(self) -> None:
+        """Write everything that happened up to now, for whoever is going to read it."""
+        self._packed += _packed(self._taken())
+        await self._write_packed()
+
     async def _wait(self) -> None:
         """Pack what there is to pack, until there is enough of it or time has passed."""
         with suppress(TimeoutError):
@@ -80,9 +85,10 @@ class Recorder:
         self._packed += _packed(self._taken())
 
     async def _write_packed(self) -> None:
-        chunks = bytes(self._packed)
-        self._packed.clear()
-        await asyncio.to_thread(self._write, chunks)
+        async with self._writing:
+            chunks = bytes(self._packed)
+            self._packed.clear()
+            await asyncio.to_thread(self._write, chunks)
 
     async def _turn_over(self) -> None:
         """Begin the other file with the station that the last turn of this one has left."""

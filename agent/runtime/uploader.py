@@ -3,8 +3,9 @@
 A log is written by one helper process and sent by another; the agent only waits.
 """
 
+import base64
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,11 +43,13 @@ class LogSetup(Value, frozen=True):
         directory: the state directory.
         secrets: what no bundle may hold.
         files: how logs are sent.
+        flush: lets what is recorded be written before a bundle is made of it.
     """
 
     directory: Path
     secrets: tuple[str, ...] = ()
     files: FileSetup = FileSetup()
+    flush: Callable[[], Awaitable[None]] | None = None
 
 
 Facts = Callable[[], tuple[dict[str, Any], tuple[dict[str, Any], ...]]]
@@ -107,11 +110,15 @@ class Uploader:
         return UploadEnded(work, _STATUSES[said.reason], said.info[:255])
 
     def _secrets(self) -> tuple[str, ...]:
-        """Return the configured secrets, and the password that was set since."""
-        passwords = self._kernel.station.credentials.passwords(0)
+        """Return what was configured and what was set since, in every form on the wire."""
+        station = self._kernel.station
+        passwords = station.credentials.passwords(0)
         known = [variables.password_bytes(text) for text in passwords if text]
+        known += [text.encode() for text in self._setup.secrets]
+        identity = station.settings.text(variables.IDENTITY).encode()
+        basic = [base64.b64encode(identity + b":" + raw).decode() for raw in known]
         texts = [raw.decode(errors="replace") for raw in known]
-        return (*self._setup.secrets, *texts, *(raw.hex() for raw in known))
+        return (*texts, *basic, *(form for raw in known for form in _hex(raw)))
 
     async def _written(
         self,
@@ -121,6 +128,8 @@ class Uploader:
         latest_s: float | None = None,
     ) -> Written | Unwritten:
         status, settings = self._facts()
+        if self._setup.flush is not None and not is_security:
+            await self._setup.flush()
         job = Bundle(
             str(path),
             is_security,
@@ -136,3 +145,7 @@ class Uploader:
         except ChildError as error:
             return Unwritten(str(error))
         return said
+
+
+def _hex(raw: bytes) -> tuple[str, str]:
+    return raw.hex(), raw.hex().upper()

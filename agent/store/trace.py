@@ -13,6 +13,7 @@ A file that ends within a chunk, as after a power cut, is whole up to there.
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from mmap import mmap
 from typing import Any, Final, TypeAlias, get_args
 
 import msgspec
@@ -146,7 +147,7 @@ def packed(entries: Sequence[Entry]) -> bytes:
     return len(content).to_bytes(_LENGTH, "big") + content
 
 
-def entries(content: bytes) -> Iterator[Entry]:
+def entries(content: bytes | mmap) -> Iterator[Entry]:
     """Yield the entries of a file.
 
     Raises:

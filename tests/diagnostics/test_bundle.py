@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import os
+import random
 import tarfile
 
 import pytest
 
+import agent.diagnostics.__main__ as bundle
 from agent.diagnostics.__main__ import machine, written
 from agent.diagnostics.job import Job, Unwritten, Written
 from agent.security.log import Entry, SecurityLog
@@ -86,3 +89,49 @@ def test_a_link_is_not_written_through(directory):
 def test_a_place_that_is_not_there_is_told(directory):
     said = written(Job(str(directory / "no/where"), False, str(directory)))
     assert isinstance(said, Unwritten)
+
+
+def test_a_bundle_keeps_its_size_even_if_nothing_shrinks(directory):
+    noise = random.Random(1)
+    lines = (noise.randbytes(300).hex().encode() + b"\n" for _ in range(4000))
+    (directory / "agent.log").write_bytes(b"".join(lines))
+    path = directory / "out.tar.gz"
+    most_bytes = 1 << 20
+    job = Job(
+        str(path),
+        False,
+        str(directory),
+        log_files=(str(directory / "agent.log"),),
+        most_bytes=most_bytes,
+    )
+    said = written(job)
+    assert isinstance(said, Written)
+    assert most_bytes // 8 < said.size < most_bytes
+    with tarfile.open(path) as archive:
+        sizes = {item.name: item.size for item in archive}
+    assert sizes["journal.log"] <= most_bytes // 2
+    assert sum(sizes.values()) < most_bytes
+
+
+def test_a_journal_that_does_not_end_is_not_waited_for(directory, monkeypatch, tmp_path):
+    """The program is stopped when its time is up; what it has written until then is there."""
+    tool = tmp_path / "bin" / "journalctl"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho $*\nexec sleep 1000\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(bundle, "JOURNAL_S", 0.2)
+    found = members(directory, oldest_s=AT_S, latest_s=AT_S + 60)
+    assert found["journal.log"] == (
+        "--no-pager --quiet --utc -o short-iso-precise -u pilotwire "
+        f"--since @{AT_S:.0f} --until @{AT_S + 60:.0f}\n"
+    )
+
+
+def test_a_journal_that_cannot_be_begun_says_so(directory, monkeypatch, tmp_path):
+    tool = tmp_path / "bin" / "journalctl"
+    tool.parent.mkdir()
+    tool.write_text("no program")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent))
+    assert "the journal cannot be read" in members(directory)["journal.log"]

@@ -20,6 +20,13 @@ KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIH\n-----END EC PRIVATE KEY-----"
         ('{"authorization": "Bearer abc.def.ghi"}', "abc.def.ghi"),
         ("GET ftp://user:pw123@host/logs", "pw123"),
         ("https://tok3n@host/", "tok3n"),
+        ("ftp://user:pw@123@host/logs", "123"),
+        ("ftp://user:pw/123@host/logs", "123"),
+        ("FTP://user:pw123@host/logs", "pw123"),
+        ("PUT https://bucket/log?X-Amz-Signature=abc123&x=1", "abc123"),
+        ('{"location":"https://h/up?a=1&access_token=abc123"}', "abc123"),
+        ('{"password": "s3cret', "s3cret"),
+        ('a "b"\n{"idTag":"04A1B2C3D4', "04A1B2C3D4"),
         ('{"location":"sftp://u:p%40ss@host/x"}', "p%40ss"),
         ('{"password": "s3cret"}', "s3cret"),
         ('"{\\"password\\":\\"s3cret\\"}"', "s3cret"),
@@ -46,6 +53,8 @@ def test_a_planted_secret_is_hidden(text, secret):
         "https://host:8443/path?x=1",
         '{"status": "Accepted", "idTokenInfo": {"status": "Accepted"}}',
         "2027-01-15T08:00:00Z mail to support@example.com",
+        "GET https://host:8443/of/support@example.com",
+        "https://host/x?sigma=1&monkeys=2",
     ],
 )
 def test_what_is_no_secret_stays(text):
@@ -60,3 +69,15 @@ def test_tokens_can_be_told_apart_and_not_used():
 
 def test_what_is_too_short_is_no_secret():
     assert Redactor(("a", "")).text("a banana") == "a banana"
+
+
+def test_a_known_secret_is_hidden_in_every_form():
+    redactor = Redactor(['p"w/ü@1'])
+    for text in ('x p"w/ü@1', '{"a": "p\\"w/\\u00fc@1"}', "ftp://u:p%22w%2F%C3%BC%401@h"):
+        assert "1" not in redactor.text(text), text
+
+
+def test_a_key_of_many_lines_is_hidden_in_whatever_a_log_makes_of_it():
+    text = "".join(f"Jan 15 host pilotwire: {line}\n" for line in KEY.splitlines())
+    assert "MHcCAQEEIH" not in REDACTOR.text(f"before\n{text}after\n")
+    assert REDACTOR.text(f"before\n{text}after\n").endswith("after\n")

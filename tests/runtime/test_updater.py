@@ -276,6 +276,7 @@ def test_diagnostics_are_written_and_sent(tmp_path, site):
             "settings.json",
             "machine.json",
             "journal.log",
+            "trace.log",
             "security.log",
         ]
         text = b"".join(archive.extractfile(item).read() for item in archive.getmembers())

@@ -2,9 +2,15 @@ import json
 
 import pytest
 
-from agent.core.events import Origin, SecurityEventRaised, SettingsWriteRequested
-from agent.runtime import masking
-from agent.runtime.masking import HIDDEN
+from agent.core.events import (
+    LogRequested,
+    Origin,
+    SecurityEventRaised,
+    SettingsWriteRequested,
+)
+from agent.core.orders import LogKind, LogOrder
+from agent.diagnostics import masking
+from agent.diagnostics.masking import HIDDEN
 
 KEY = "4F43415F4F4354545F61646D696E5F74657374"
 VARIABLE = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
@@ -18,6 +24,7 @@ VARIABLE = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicA
         {"setVariableData": [{"attributeValue": KEY, **VARIABLE}]},
         {"connectionData": {"basicAuthPassword": KEY, "vpn": {"password": KEY}}},
         {"location": f"ftp://user:{KEY}@files/logs"},
+        {"location": f"ftp://user:p@{KEY}@files/logs"},
         {"deep": [[{"key": " AuthorizationKey", "value": KEY}]]},
     ],
 )
@@ -58,3 +65,14 @@ def test_events_show_which_setting_is_written_but_no_password():
         == [("AuthorizationKey", HIDDEN), ("HeartbeatInterval", "60")]
     )
     assert masking.event(SecurityEventRaised("X", "y")) == {"type": "X", "tech_info": "y"}
+
+
+def test_events_show_where_a_file_is_and_no_password():
+    order = LogOrder(7, LogKind.DIAGNOSTICS, f"sftp://user:{KEY}@files/logs")
+    shown = masking.event(LogRequested(1, order))
+    assert shown["order"]["location"] == f"sftp://{HIDDEN}@files/logs"
+
+
+def test_a_setting_of_the_operator_may_be_a_secret():
+    written = SettingsWriteRequested(7, (("Fleet.Password", KEY),), Origin.CSMS)
+    assert KEY not in str(masking.event(written))

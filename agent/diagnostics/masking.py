@@ -1,24 +1,21 @@
 """What must not be seen of events and frames by whoever watches: passwords.
 
 The CSMS sends a password as the value of a setting, and URLs may hold one. Watchers of the
-control socket, a trace and a diagnostics bundle get everything else as it was.
+control socket get everything else as it was. A bundle hides more (agent.diagnostics.redact).
 """
 
-import re
 from typing import Any, Final
 
 import msgspec
 
 from agent.core.events import Event, SettingsWriteRequested
 from agent.core.variables import Access, find
-
-HIDDEN: Final = "***"
+from agent.diagnostics.redact import HIDDEN, USER_OF_URL
 
 _NAMES: Final = ("authorizationkey", "basicauthpassword")
 """Names of the setting, as any frame spells it."""
 
 _MEMBERS: Final = frozenset({"password", *_NAMES})
-_URL: Final = re.compile(r"(?<=://)[^/@\s\"]+(?=@)")
 
 
 def frame(text: str | bytes) -> str:
@@ -28,7 +25,7 @@ def frame(text: str | bytes) -> str:
         decoded = msgspec.json.decode(shown)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         is_secret = any(name in shown.casefold() for name in _NAMES)
-        return HIDDEN if is_secret else _URL.sub(HIDDEN, shown)
+        return HIDDEN if is_secret else _anonymous(shown)
     masked = _masked(decoded)
     return shown if masked == decoded else msgspec.json.encode(masked).decode()
 
@@ -38,13 +35,18 @@ def event(item: Event) -> dict[str, Any]:
     if isinstance(item, SettingsWriteRequested):
         items = tuple((name, HIDDEN if _is_secret(name) else text) for name, text in item.items)
         item = SettingsWriteRequested(item.request_id, items, item.origin)
-    builtins: dict[str, Any] = msgspec.to_builtins(item)
+    builtins: dict[str, Any] = _masked(msgspec.to_builtins(item))
     return builtins
 
 
 def _is_secret(name: str) -> bool:
+    """Tell whether a setting may not be seen; of the operator's own ones nothing is known."""
     variable = find(name)
-    return variable is not None and variable.access is Access.WRITE_ONLY
+    return variable is None or variable.access is Access.WRITE_ONLY
+
+
+def _anonymous(text: str) -> str:
+    return USER_OF_URL.sub(rf"\1{HIDDEN}@", text)
 
 
 def _masked(value: Any) -> Any:
@@ -55,10 +57,10 @@ def _masked(value: Any) -> Any:
                 name: HIDDEN if name in hidden or name.casefold() in _MEMBERS else _masked(item)
                 for name, item in value.items()
             }
-        case list():
+        case list() | tuple():
             return [_masked(item) for item in value]
         case str():
-            return _URL.sub(HIDDEN, value)
+            return _anonymous(value)
         case _:
             return value
 
