@@ -36,6 +36,7 @@ from hal.board_file import (
     load_board,
     modbus_meter,
 )
+from hal.controller_settings import OpenEvseSettings
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
 from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
@@ -261,6 +262,14 @@ class _Builder:
                 if part is not None and part.three_phases is not None:
                     kind = modbus_evse.SwitchingModbusEvse
                 return kind(self._port(port), unit, register_map, is_tethered=is_tethered)
+            case OpenEvseSettings():
+                from hal.bus.serial_line import LineSettings  # noqa: PLC0415 - see the module
+                from hal.drivers.openevse import OpenEvse  # noqa: PLC0415 - see the module
+
+                line = LineSettings(evse.controller.path, evse.controller.baudrate)
+                board = OpenEvse(line, phases=evse.phases)
+                self.counting[f"evse-{evse.id}"] = board
+                return board
 
     def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
         extended: TokenReader | None = self._extended("reader", evse)

@@ -32,6 +32,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from msgspec import Meta, Struct, defstruct, field
 
 from hal import extensions, schema
+from hal.controller_settings import LineControllerSettings, OpenEvseSettings
 from hal.extensions import Extension
 from hal.files import FileProblems, Problem, TypedFile, read
 from hal.input_settings import (
@@ -103,7 +104,9 @@ class ModbusEvseSettings(Value, frozen=True, tag="modbus_evse", tag_field="drive
     tethered: bool = False
 
 
-ControllerSettings: TypeAlias = SimulatedControllerSettings | ModbusEvseSettings
+ControllerSettings: TypeAlias = (
+    SimulatedControllerSettings | ModbusEvseSettings | LineControllerSettings
+)
 
 
 class DeratingSettings(Value, frozen=True):
@@ -369,7 +372,7 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
             text = f"{meter.map} has no energy_export, which a turned meter is billed by"
             yield (*at, "meter", "turned"), text
     yield from _in_ports(data)
-    yield from _in_readers(data)
+    yield from _in_lines(data)
     yield from _in_sharing(data)
     yield from _in_grid_input(data)
 
@@ -409,25 +412,28 @@ def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
         seen.add(evse.id)
 
 
-def _in_readers(data: BoardFile) -> Iterator[_Mistake]:
+def _in_lines(data: BoardFile) -> Iterator[_Mistake]:
+    """Yield serial lines that two devices claim, and what else is wrong with readers."""
     owners = {
         port.path: f"port {name}"
         for name, port in data.port.items()
         if isinstance(port, ModbusSerialSettings)
     }
     for index, evse in enumerate(data.evse):
-        at: schema.Path = ("evse", index, "reader")
-        if not isinstance(evse.reader, OwnReaderSettings):
-            continue
-        if (wrong := wrong_number(evse.reader)) is not None:
-            yield (*at, wrong[0]), wrong[1]
-        text = wrong_pattern(evse.reader)
-        if text is not None:
-            yield (*at, "pattern"), text
-        path = evse.reader.path
-        if path in owners:
-            yield (*at, "path"), f"{path} belongs to {owners[path]}: a line has one owner"
-        owners.setdefault(path, f"the reader of EVSE {evse.id}")
+        at: schema.Path = ("evse", index)
+        if isinstance(evse.reader, OwnReaderSettings):
+            if (wrong := wrong_number(evse.reader)) is not None:
+                yield (*at, "reader", wrong[0]), wrong[1]
+            if (text := wrong_pattern(evse.reader)) is not None:
+                yield (*at, "reader", "pattern"), text
+        for key, device in (("controller", evse.controller), ("reader", evse.reader)):
+            if not isinstance(device, LineControllerSettings | OwnReaderSettings):
+                continue
+            path = device.path
+            if path in owners:
+                text = f"{path} belongs to {owners[path]}: a line has one owner"
+                yield (*at, key, "path"), text
+            owners.setdefault(path, f"the {key} of EVSE {evse.id}")
 
 
 def _in_grid_input(data: BoardFile) -> Iterator[_Mistake]:
@@ -458,6 +464,8 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
             yield (*at, "weight"), 'counts only with sharing = "weighted" in [site]'
         if evse.phase_switching and evse.phases == 1:
             yield (*at, "phase_switching"), "needs an EVSE of three phases"
+        if evse.phase_switching and isinstance(evse.controller, OpenEvseSettings):
+            yield (*at, "phase_switching"), "this controller cannot switch phases"
         heat = evse.derating
         if heat is not None and heat.to_c <= heat.from_c:
             yield (*at, "derating", "to_c"), f"must be more than from_c, {heat.from_c:g}"

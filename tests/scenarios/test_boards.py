@@ -9,19 +9,18 @@ from agent.bench.desk import ProfileWish
 from agent.core.bounds import Site
 from agent.core.events import GridInputChanged, TokenPresented
 from agent.core.phase_switching import EVERY_S
-from hal.board_file import ModbusEvseSettings, load_board
+from hal.board_file import load_board
+from hal.controller_settings import LineControllerSettings
 from hal.drivers.modbus_input import ModbusInput
 from hal.types import IdToken, Phases
 from tests.hal.test_modbus_input import ADDRESS, UNIT, module
 from tests.support.lab import IDENTITY, TAG, VERSIONS, Lab, run
 from tests.support.wire_board import on_the_wire
 
+PTY_PATIENCE_S = 0.0005
+
 BOARDS = Path(__file__).parents[2] / "config/boards"
-REAL = [
-    path
-    for path in sorted(BOARDS.glob("*.toml"))
-    if isinstance(load_board(path).evses[0].controller, ModbusEvseSettings)
-]
+REAL = [path for path in sorted(BOARDS.glob("*.toml")) if not load_board(path).is_simulated]
 
 
 def tap(lab: Lab, evse_id: int) -> None:
@@ -32,8 +31,10 @@ def tap(lab: Lab, evse_id: int) -> None:
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
 def test_a_whole_session(path, version, tmp_path):
     board = load_board(path)
+    has_pty = isinstance(board.evses[0].controller, LineControllerSettings)
 
     async def story(lab: Lab) -> None:
+        asyncio.get_running_loop().patience_s = PTY_PATIENCE_S if has_pty else 0.0
         async with on_the_wire(lab, path, tmp_path) as hardware:
             await lab.start()
             await lab.online()

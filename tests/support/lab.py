@@ -45,6 +45,7 @@ from agent.transport.memory import MemoryDialer, MemoryLink
 from hal.api import EvseController, EvseListener
 from hal.board import EvseHardware
 from hal.sim.evse import SimulatedEvse
+from hal.sim.line_device import LineDevice
 from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.vehicle import Vehicle
 from hal.types import IdToken
@@ -223,6 +224,7 @@ class Lab:
         self._stays_dark = False
         self.wired: Callable[[EvseSpec, Lab], EvseHardware] = _wired
         self.devices: dict[tuple[str, int], ModbusDeviceServer] = {}
+        self.boards: dict[int, LineDevice] = {}
 
     # --- the world ---
 

@@ -1,7 +1,8 @@
 """A real board file in a lab: its own drivers, and a simulated device behind every unit.
 
 The vehicles are the lab's. Each port of the board becomes a TCP line of this machine with the
-same framing; every unit on it hears every frame and answers those that are its own.
+same framing; every unit on it hears every frame and answers those that are its own. A controller
+with a line of its own is on a pseudo terminal.
 """
 
 import asyncio
@@ -14,16 +15,22 @@ from msgspec import structs
 from agent.core.values import EvseSpec
 from hal.board import Hardware, build
 from hal.board_file import Board, ModbusEvseSettings, load_board
+from hal.controller_settings import LineControllerSettings, OpenEvseSettings
 from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
 from hal.sim.frames import Framing
+from hal.sim.line_device import LineDevice
 from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.modbus_evse import ModbusEvseDevice
+from hal.sim.openevse import OpenEvseDevice
 from hal.sim.process import meter_points
 from tests.support.lab import Lab
 
 Place = tuple[str, int]
+
+DEVICES: dict[type, type[LineDevice]] = {OpenEvseSettings: OpenEvseDevice}
+"""What serves a controller that has a line of its own, by its settings."""
 
 
 class _Bus:
@@ -54,17 +61,27 @@ Wire = Callable[[int, str], Awaitable[PortSettings]]
 """Lays a line of its own to a TCP port whose frames are "rtu", "ascii" or "tcp"."""
 
 
+Line = Callable[[str], Awaitable[str]]
+"""Draws a line of its own to a pseudo terminal; both are paths."""
+
+
 @asynccontextmanager
 async def on_the_wire(
-    lab: Lab, path: Path, directory: Path, laid: Wire | None = None
+    lab: Lab,
+    path: Path,
+    directory: Path,
+    laid: Wire | None = None,
+    drawn: Line | None = None,
 ) -> AsyncIterator[Hardware]:
     """Serve every device of a board, and let the lab's station be wired to them.
 
     Args:
-        laid: puts something between the station and a line of the board.
+        laid: puts something between the station and a port of the board.
+        drawn: the same for the line of a controller that has its own.
     """
     board = load_board(path)
     async with AsyncExitStack() as stack:
+        board = await _lines(lab, board, stack, drawn)
         lines: dict[str, list[int]] = {name: [] for name in board.ports}
         lab.devices = await _devices(lab, board, stack)
         for place, server in lab.devices.items():
@@ -103,21 +120,36 @@ def _framing(board: Board, name: str) -> Framing:
     return board.ports[name].framing
 
 
+async def _lines(lab: Lab, board: Board, stack: AsyncExitStack, drawn: Line | None) -> Board:
+    """Return a board whose controllers with lines of their own are on pseudo terminals."""
+    evses = []
+    for evse in board.evses:
+        controller = evse.controller
+        if isinstance(controller, LineControllerSettings):
+            device = DEVICES[type(controller)](lab.evse(evse.id))
+            await stack.enter_async_context(device)
+            lab.boards[evse.id] = device
+            path = device.path if drawn is None else await drawn(device.path)
+            controller = structs.replace(controller, path=path)
+        evses.append(structs.replace(evse, controller=controller))
+    return structs.replace(board, evses=tuple(evses))
+
+
 async def _devices(
     lab: Lab, board: Board, stack: AsyncExitStack
 ) -> dict[Place, ModbusDeviceServer]:
     servers: dict[Place, ModbusDeviceServer] = {}
     for evse in board.evses:
         sim, controller, meter = lab.evse(evse.id), evse.controller, evse.meter
-        assert isinstance(controller, ModbusEvseSettings)
-        device = ModbusEvseDevice(
-            board.maps[controller.map],
-            sim,
-            unit=controller.unit,
-            framing=_framing(board, controller.port),
-        )
-        await stack.enter_async_context(device)
-        servers[controller.port, controller.unit] = device.server
+        if isinstance(controller, ModbusEvseSettings):
+            device = ModbusEvseDevice(
+                board.maps[controller.map],
+                sim,
+                unit=controller.unit,
+                framing=_framing(board, controller.port),
+            )
+            await stack.enter_async_context(device)
+            servers[controller.port, controller.unit] = device.server
         if (meter.port, meter.unit) not in servers:
             server = _meter(board.maps[meter.map], sim, meter.unit, _framing(board, meter.port))
             await stack.enter_async_context(server)
