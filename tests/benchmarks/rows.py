@@ -9,6 +9,7 @@ from tests.benchmarks import (
     registers,
     setpoint,
     storage,
+    transfer,
 )
 from tests.benchmarks.measure import Benchmark
 
@@ -24,4 +25,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     profiles.COMPOSITE,
     setpoint.SETPOINT,
     firmware.FIRMWARE,
+    transfer.TRANSFER,
 )

@@ -25,6 +25,8 @@ BOUNDS = {
     "firmware.verify": 0.9,
     "firmware.memory": 1.0,
     "firmware.growth": 1.05,
+    "transfer.memory": 1.0,
+    "transfer.growth": 1.0,
 }
 
 
