@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from agent.bench.script import Refusal
 from agent.core import diagnostics, updates
 from agent.core.events import InstallerFound, UpdateWorkEnded, UploadEnded
-from agent.core.orders import Step, UploadStatus
+from agent.core.orders import Failure, Step, UploadStatus
 from tests.support.lab import IDENTITY, OTHER_TAG, VERSIONS, Lab, check_bills, run
 
 pytestmark = pytest.mark.parametrize("version", VERSIONS)
@@ -39,21 +40,23 @@ async def ask(lab: Lab, action: str, **payload: Any) -> dict[str, Any]:
     return answer
 
 
-async def update(lab: Lab, number: int = 7, **more: Any) -> str:
-    """Order signed firmware; the certificate is found to be good."""
+async def update(lab: Lab, number: int = 7, failure: Failure | None = None, **more: Any) -> str:
+    """Order signed firmware; the certificate is found to be good, or is not."""
     action = "SignedUpdateFirmware" if lab.version == "ocpp1.6" else "UpdateFirmware"
     payload = {"requestId": number, "firmware": {**IMAGE, **more}}
     asking = asyncio.ensure_future(ask(lab, action, **payload))
-    await done(lab, Step.CHECK)
+    await done(lab, Step.CHECK, failure=failure)
     return str((await asking)["status"])
 
 
-async def done(lab: Lab, step: Step, slot: str | None = None) -> None:
+async def done(
+    lab: Lab, step: Step, slot: str | None = None, failure: Failure | None = None
+) -> None:
     """Let the helper come to the end of a step."""
     await lab.until(lambda: wanted(lab) is step)
     work = updates.work(lab.station.firmware)
     assert work is not None
-    lab.post(UpdateWorkEnded(work, None, "", slot))
+    lab.post(UpdateWorkEnded(work, failure, "", slot))
 
 
 def wanted(lab: Lab) -> Step | None:
@@ -65,11 +68,183 @@ def told(lab: Lab, action: str, number: int = 7) -> list[str]:
     """Return the statuses of one request, in order."""
     signed = lab.version == "ocpp1.6" and action == "FirmwareStatusNotification"
     payloads = lab.wire.payloads(f"Signed{action}" if signed else action)
-    return [one["status"] for one in payloads if one["requestId"] == number]
+    return [one["status"] for one in payloads if one.get("requestId") == number]
 
 
 def firmware(lab: Lab, number: int = 7) -> list[str]:
     return told(lab, "FirmwareStatusNotification", number)
+
+
+def events(lab: Lab) -> list[str]:
+    return [one["type"] for one in lab.wire.payloads("SecurityEventNotification")]
+
+
+def answered_first(lab: Lab, status: str) -> bool:
+    """Tell whether the answer to the last request came before what it caused (generic rule FR.05)."""
+    frames = [frame.tree for frame in lab.wire.frames if frame.is_sent]
+    answers = [at for at, tree in enumerate(frames) if tree[0] == 3]
+    caused = [at for at, tree in enumerate(frames) if tree[0] == 2 and status in tree[2]]
+    return answers[-1] < caused[0]
+
+
+def test_an_update_is_told_from_the_order_to_the_image_that_runs(version: str) -> None:
+    """TC_L_01, TC_080: every status once, in order, with the id; then the security event."""
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        assert await update(lab) == "Accepted"
+        await lab.until(lambda: firmware(lab) == ["Downloading"])
+        assert answered_first(lab, "FirmwareStatusNotification")
+        await done(lab, Step.DOWNLOAD)
+        await done(lab, Step.VERIFY)
+        await lab.until(lambda: firmware(lab)[-1] == "Installing")
+        assert lab.connector() == "Unavailable"
+        await done(lab, Step.INSTALL, slot="b")
+        lives = lab.lives
+        await done(lab, Step.ACTIVATE)
+        await lab.until(lambda: lab.lives > lives and lab.is_running)
+        lab.post(InstallerFound("slots", "b"))
+        await done(lab, Step.CONFIRM)
+        await lab.until(lambda: firmware(lab)[-1] == "Installed")
+        await lab.until(lambda: lab.connector() == "Available")
+        await lab.delivered()
+
+    lab = run(Lab(version), story)
+    assert list(dict.fromkeys(firmware(lab))) == [
+        "Downloading",
+        "Downloaded",
+        "SignatureVerified",
+        "Installing",
+        "InstallRebooting",
+        "Installed",
+    ]
+    assert events(lab)[-1] == "FirmwareUpdated"
+    if version == "ocpp2.0.1":
+        boots = [one["reason"] for one in lab.wire.payloads("BootNotification")]
+        assert boots == ["PowerUp", "FirmwareUpdate"]
+
+
+@pytest.mark.parametrize(
+    ("step", "failure", "end", "event"),
+    [
+        (Step.DOWNLOAD, Failure.IMPOSSIBLE, "DownloadFailed", None),
+        (Step.VERIFY, Failure.SIGNATURE, "InvalidSignature", "InvalidFirmwareSignature"),
+        (Step.VERIFY, Failure.IMAGE, "InstallVerificationFailed", None),
+        (Step.INSTALL, Failure.INSTALLATION, "InstallationFailed", None),
+    ],
+)
+def test_an_update_that_fails_is_told_by_its_reason_and_by_nothing_after(
+    version: str, step: Step, failure: Failure, end: str, event: str | None
+) -> None:
+    """TC_L_06 to TC_L_08, TC_081; the old image goes on, and so do its connectors."""
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        await update(lab)
+        for earlier in (Step.DOWNLOAD, Step.VERIFY, Step.INSTALL):
+            if earlier is step:
+                break
+            await done(lab, earlier)
+        await done(lab, step, failure=failure)
+        await lab.until(lambda: firmware(lab)[-1] == end)
+        await lab.until(lambda: lab.connector() == "Available")
+        await asyncio.sleep(300)
+
+    lab = run(Lab(version), story)
+    assert firmware(lab)[-1] == end
+    assert firmware(lab).count(end) == 1
+    told_events = {"InvalidFirmwareSignature", "FirmwareUpdated"} & set(events(lab))
+    assert told_events == ({event} if event else set())
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (Failure.CERTIFICATE, "InvalidCertificate"),
+        (Failure.REVOKED, "RevokedCertificate"),
+    ],
+)
+def test_a_signer_that_nobody_vouches_for_is_refused_and_nothing_is_fetched(
+    version: str, failure: Failure, status: str
+) -> None:
+    """TC_L_05; the answer is all that is told, beside the security event."""
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        assert await update(lab, failure=failure) == status
+        await lab.until(lambda: "InvalidFirmwareSigningCertificate" in events(lab))
+        await asyncio.sleep(60)
+        assert wanted(lab) is None
+
+    assert firmware(run(Lab(version), story)) == []
+
+
+def test_an_installation_of_tonight_is_scheduled_and_one_that_runs_is_not_cancelled(
+    version: str,
+) -> None:
+    """TC_L_02 and TC_L_11."""
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        await update(lab, installDateTime="2027-01-15T08:01:00Z")
+        await done(lab, Step.DOWNLOAD)
+        await done(lab, Step.VERIFY)
+        await lab.until(lambda: firmware(lab)[-1] == "InstallScheduled")
+        assert lab.connector() == "Available"
+        await lab.until(lambda: firmware(lab)[-1] == "Installing")
+        action = "SignedUpdateFirmware" if version == "ocpp1.6" else "UpdateFirmware"
+        answer = await ask(lab, action, requestId=8, firmware=IMAGE)
+        assert answer["status"] == "Rejected"
+        await done(lab, Step.INSTALL)
+        await lab.until(lambda: firmware(lab)[-1] == "Installed")
+
+    assert firmware(run(Lab(version), story), 8) == []
+
+
+def test_who_asks_is_told_the_last_status_and_idle_after_a_success(version: str) -> None:
+    """F06.FR.16, L01.FR.25 and FR.26; 1.6 by ExtendedTriggerMessage."""
+    action = "ExtendedTriggerMessage" if version == "ocpp1.6" else "TriggerMessage"
+    message = {"requestedMessage": "FirmwareStatusNotification"}
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        assert (await ask(lab, action, **message))["status"] == "Accepted"
+        await lab.until(lambda: idle(lab) == 1)
+        await update(lab)
+        await lab.until(lambda: firmware(lab) == ["Downloading"])
+        await ask(lab, action, **message)
+        await lab.until(lambda: firmware(lab) == ["Downloading"] * 2)
+        for step in (Step.DOWNLOAD, Step.VERIFY, Step.INSTALL):
+            await done(lab, step)
+        await lab.until(lambda: firmware(lab)[-1] == "Installed")
+        await ask(lab, action, **message)
+        await lab.until(lambda: idle(lab) == 2)
+
+    run(Lab(version), story)
+
+
+def idle(lab: Lab) -> int:
+    """Return how often Idle was told, which has no id (L01.FR.20)."""
+    name = "FirmwareStatusNotification"
+    signed = f"Signed{name}" if lab.version == "ocpp1.6" else name
+    return lab.wire.payloads(signed).count({"status": "Idle"})
+
+
+def test_a_station_publishes_no_firmware_for_others(version: str) -> None:
+    """L03 and L04 are for local controllers; 1.6 does not know the words."""
+    code = "NotImplemented" if version == "ocpp1.6" else "NotSupported"
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        for action in ("PublishFirmware", "UnpublishFirmware"):
+            answer = await lab.csms.request(IDENTITY, action, {"checksum": "0" * 32})
+            assert isinstance(answer, Refusal)
+            assert answer.code == code
+        if version == "ocpp2.0.1":
+            message = {"requestedMessage": "PublishFirmwareStatusNotification"}
+            assert (await ask(lab, "TriggerMessage", **message))["status"] == "NotImplemented"
+
+    run(Lab(version), story)
 
 
 def test_a_download_gives_way_to_who_charges_and_goes_on(version: str) -> None:
@@ -183,6 +358,7 @@ def test_a_second_log_takes_the_place_of_one_that_is_being_sent(version: str) ->
         await online(lab)
         assert await get_log(lab, 1) == "Accepted"
         await lab.until(lambda: logs(lab, 1) == ["Uploading"])
+        assert answered_first(lab, "LogStatusNotification")
         assert await get_log(lab, 2, "SecurityLog") == "AcceptedCanceled"
         await lab.until(lambda: logs(lab, 2) == ["Uploading"])
         await sent(lab, UploadStatus.UPLOADED)
@@ -263,3 +439,21 @@ def test_an_upload_that_a_power_cut_has_ended_is_told_as_failed(version: str) ->
     lab = run(Lab(version), story)
     once = list(dict.fromkeys(logs(lab, 1)))  # a message may be told twice around a power cut
     assert once == ["Uploading", "UploadFailure"]
+
+
+def test_who_asks_is_told_whether_a_log_is_being_sent(version: str) -> None:
+    """F06.FR.14 and FR.15: Idle has no id."""
+    action = "ExtendedTriggerMessage" if version == "ocpp1.6" else "TriggerMessage"
+    message = {"requestedMessage": "LogStatusNotification"}
+
+    async def story(lab: Lab) -> None:
+        await online(lab)
+        await ask(lab, action, **message)
+        await lab.until(lambda: lab.wire.payloads("LogStatusNotification"))
+        assert lab.wire.payloads("LogStatusNotification") == [{"status": "Idle"}]
+        await get_log(lab, 1)
+        await lab.delivered()
+        await ask(lab, action, **message)
+        await lab.until(lambda: logs(lab, 1) == ["Uploading"] * 2)
+
+    run(Lab(version), story)

@@ -202,6 +202,25 @@ def test_tc_045_2_get_diagnostics_upload_failed() -> None:
     certify(steps)
 
 
+def test_other_diagnostics_take_the_place_of_those_that_are_being_sent() -> None:
+    """8.3: the same request is answered with the same name; another one begins anew."""
+
+    async def steps(case: Case) -> None:
+        await case.online()
+        first = await case.ask("GetDiagnostics", location=LOCATION)
+        await case.expect(call("DiagnosticsStatusNotification", status="Uploading"))
+        assert await case.ask("GetDiagnostics", location=LOCATION) == first
+        await case.quiet()
+        other = await case.ask("GetDiagnostics", location=f"{LOCATION}/else")
+        assert other["fileName"]
+        await case.expect(call("DiagnosticsStatusNotification", status="Uploading"))
+        await sent(case, UploadStatus.UPLOADED)
+        await case.expect(call("DiagnosticsStatusNotification", status="Uploaded"))
+        await case.quiet()
+
+    certify(steps)
+
+
 def test_tc_079_get_security_log() -> None:
     async def steps(case: Case) -> None:
         await case.online()
