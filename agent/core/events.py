@@ -16,7 +16,7 @@ from agent.core.orders import (
     UploadStatus,
     UploadWork,
 )
-from agent.core.smart_charging.needs import ChargingNeeds
+from agent.core.smart_charging.needs import ChargingNeeds, NeedsAnswer
 from agent.core.smart_charging.profile import Profile, Purpose, Schedule, Unit
 from agent.core.trust import Certificate, CertificateKind, HashData
 from agent.core.values import (
@@ -167,6 +167,20 @@ class VehicleScheduleChosen(Value, frozen=True):
 
     evse_id: int
     schedule: Schedule
+
+
+class VehicleNeedsAnswered(Value, frozen=True):
+    """The CSMS answered what a vehicle needs."""
+
+    evse_id: int
+    answer: NeedsAnswer
+
+
+class VehicleScheduleAnswered(Value, frozen=True):
+    """The CSMS answered how a vehicle is going to charge."""
+
+    evse_id: int
+    is_accepted: bool
 
 
 # --- the link ---
@@ -1023,6 +1037,8 @@ Event = (
     | TokenPresented
     | VehicleNeedsTold
     | VehicleScheduleChosen
+    | VehicleNeedsAnswered
+    | VehicleScheduleAnswered
     | LinkUp
     | LinkDown
     | DialFailed

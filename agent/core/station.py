@@ -46,6 +46,7 @@ from agent.core.provisioning import Provisioning
 from agent.core.rates import Rates
 from agent.core.reservation import Reservations
 from agent.core.security import Security
+from agent.core.smart_charging import negotiation
 from agent.core.smart_charging.state import SmartCharging
 from agent.core.states import Evse, OpenSession
 from agent.core.supply import Division
@@ -213,6 +214,7 @@ def deadline(station: Station) -> float | None:
         station.division.wake_s,
         reservation.deadline_s(station.reservations),
         station.smart_charging.wake_s,
+        negotiation.deadline_s(station.smart_charging),
         firmware.deadline_s(station.firmware),
         diagnostics.deadline_s(station.diagnostics),
         locks.deadline_s(station.locks),

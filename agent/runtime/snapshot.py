@@ -116,8 +116,31 @@ def _evse(station: Station, evse: Evse, project: Project, now: Stamp) -> dict[st
             if status.evse_id == evse.spec.evse_id
         ],
         "authorized": session.id_token.value if isinstance(session, Authorized) else None,
+        "vehicle": _vehicle(station, evse),
         "reservation": _reservation(station, evse),
         "transaction": _transaction(station, evse),
+    }
+
+
+def _vehicle(station: Station, evse: Evse) -> dict[str, Any] | None:
+    """Return how far the negotiation with a vehicle is (ISO 15118), None without one."""
+    charging, evse_id = station.smart_charging, evse.spec.evse_id
+    talk = charging.talks.get(evse_id)
+    if talk is None:
+        return None
+    return {
+        "waits": talk.waits,
+        "number": talk.number,
+        "chosen": charging.chosen.get(evse_id),
+        "offers": [
+            {
+                "schedule_id": offer.schedule_id,
+                "starts_at": to_text(offer.start_s or 0),
+                "duration_s": offer.duration_s,
+                "periods": [[one.start_s, one.limit / 1000] for one in offer.periods],
+            }
+            for offer in talk.offers
+        ],
     }
 
 

@@ -5,13 +5,18 @@ import pytest
 from agent.core.events import (
     AvailabilityRequested,
     FaultRaised,
+    LinkDown,
     LinkHeld,
     MeterRead,
     PilotChanged,
     ReservationRequested,
     StorageFailed,
     TransactionAcknowledged,
+    VehicleNeedsTold,
+    VehicleScheduleChosen,
 )
+from agent.core.smart_charging.needs import ChargingNeeds, Transfer
+from agent.core.smart_charging.profile import Period, Schedule, Unit
 from agent.ocpp.v16.statuses import project
 from agent.runtime.snapshot import clock, snapshot
 from hal.types import Fault, PilotState
@@ -177,3 +182,30 @@ def test_a_reservation_says_for_whom_the_evse_is_kept() -> None:
     assert first["connectors"][0]["status"] == "Reserved"
     assert second["reservation"]["reservation_id"] == 12
     assert second["reservation"]["any_evse"] is True
+
+
+def test_a_vehicle_that_negotiates_is_shown_with_its_offer() -> None:
+    bench = Bench(ISO15118Ctrlr__Enabled="true").ready()
+    bench.charge()
+    (evse,) = taken(bench)["evses"]
+    assert evse["vehicle"] is None
+    needs = ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230, int(WALL_S) + 3600)
+    bench.post(VehicleNeedsTold(1, needs))
+    (evse,) = taken(bench)["evses"]
+    assert evse["vehicle"] == {"waits": True, "number": 0, "chosen": None, "offers": []}
+    bench.post(LinkDown("gone"))
+    bench.post(VehicleScheduleChosen(1, Schedule(Unit.AMPERE, (Period(0, 16_000),), 1)))
+    (evse,) = taken(bench)["evses"]
+    assert evse["vehicle"] == {
+        "waits": False,
+        "number": 1,
+        "chosen": 1,
+        "offers": [
+            {
+                "schedule_id": 1,
+                "starts_at": "2027-01-15T08:00:00.000Z",
+                "duration_s": 3600,
+                "periods": [[0, 32.0]],
+            }
+        ],
+    }

@@ -97,7 +97,9 @@ from agent.core.events import (
     UpdateRequested,
     UpdateWorkEnded,
     UploadEnded,
+    VehicleNeedsAnswered,
     VehicleNeedsTold,
+    VehicleScheduleAnswered,
     VehicleScheduleChosen,
 )
 from agent.core.orders import (
@@ -110,7 +112,7 @@ from agent.core.orders import (
     UploadWork,
 )
 from agent.core.orders import Step as OrderStep
-from agent.core.smart_charging.needs import ChargingNeeds, Transfer
+from agent.core.smart_charging.needs import ChargingNeeds, NeedsAnswer, Transfer
 from agent.core.smart_charging.profile import Kind
 from agent.core.station import targets
 from agent.core.trust import Certificate, CertificateKind
@@ -347,6 +349,8 @@ EVENTS: dict[type, st.SearchStrategy[Event]] = {
     VehicleScheduleChosen: st.builds(
         VehicleScheduleChosen, EVSES, schedules(int(WALL_S), Kind.RELATIVE)
     ),
+    VehicleNeedsAnswered: st.builds(VehicleNeedsAnswered, EVSES, st.sampled_from(NeedsAnswer)),
+    VehicleScheduleAnswered: st.builds(VehicleScheduleAnswered, EVSES, st.booleans()),
     ChargingProfileOffered: st.builds(
         ChargingProfileOffered,
         REQUEST,
@@ -420,7 +424,9 @@ class Run:
     """A random life of a station, and what must hold in it."""
 
     def __init__(self, start: str, items: list[tuple[str, str]]) -> None:
-        self.bench = Bench(2, connectors=2, profiles=2, protocols=("HTTPS",))
+        self.bench = Bench(
+            2, connectors=2, profiles=2, protocols=("HTTPS",), ISO15118Ctrlr__Enabled="true"
+        )
         self.requests = 0
         self.unanswered: dict[int, DataTransferSent] = {}
         self.is_introduced = False

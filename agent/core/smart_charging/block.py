@@ -6,21 +6,17 @@ A TxProfile goes with its transaction. A profile that can never limit anything a
 the limits are looked at next, at the latest at midnight UTC.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from agent.core import variables
 from agent.core.effects import (
-    ChargingNeedsTold,
     CompositeAnswer,
     Done,
     Effect,
-    Note,
     ProfilesReported,
     Reply,
-    VehicleScheduleTold,
     Verdict,
 )
 from agent.core.events import (
@@ -29,10 +25,14 @@ from agent.core.events import (
     ChargingProfilesRequested,
     CompositeScheduleRequested,
     Event,
+    LinkDown,
     TransactionOpened,
+    VehicleNeedsAnswered,
     VehicleNeedsTold,
+    VehicleScheduleAnswered,
     VehicleScheduleChosen,
 )
+from agent.core.smart_charging import negotiation
 from agent.core.smart_charging.acceptance import checked, installed
 from agent.core.smart_charging.offer import Bounds, Offer, Refusal, bounds
 from agent.core.smart_charging.outside import constraints
@@ -42,10 +42,8 @@ from agent.core.smart_charging.profile import (
     Installed,
     Profile,
     Purpose,
-    Schedule,
     Unit,
 )
-from agent.core.smart_charging.schedule import combine, curve
 from agent.core.smart_charging.state import (
     SmartCharging,
     composed,
@@ -67,7 +65,7 @@ def step(state: SmartCharging, event: Event, context: Context) -> Turn[SmartChar
     """Advance the profiles by one event, and the limits to this instant."""
     turn = _decided(state, event, context)
     after = current(turn.state, context.evses, context.settings, context.now)
-    return Turn(after, turn.effects, turn.raised)
+    return Turn(negotiation.led(after, context), turn.effects, turn.raised)
 
 
 def _decided(state: SmartCharging, event: Event, context: Context) -> Turn[SmartCharging]:
@@ -81,9 +79,15 @@ def _decided(state: SmartCharging, event: Event, context: Context) -> Turn[Smart
         case CompositeScheduleRequested():
             return Turn(state, (Reply(event.request_id, _composed(state, event, context)),))
         case VehicleNeedsTold():
-            return _needed(state, event, context)
+            return negotiation.needed(state, event, context)
+        case VehicleNeedsAnswered():
+            return Turn(negotiation.needs_answered(state, event, context))
+        case LinkDown():
+            return Turn(negotiation.unheard(state, context))
         case VehicleScheduleChosen():
-            return _chosen(state, event, context)
+            return negotiation.chosen(state, event, context)
+        case VehicleScheduleAnswered():
+            return Turn(negotiation.choice_answered(state, event))
         case TransactionOpened(evse_id=evse_id, profile=Profile() as profile):
             return Turn(_begun(state, evse_id, profile, context))
         case _:
@@ -103,9 +107,9 @@ def _offered(
         done = Done(verdict, found.reason, found.info)
         return Turn(state, (Reply(event.request_id, done),))
     state = replace(state, book=installed(found))
-    if found.profile.purpose is Purpose.TX:  # whatever was chosen was of another profile
-        left = {key: item for key, item in state.chosen.items() if key != event.evse_id}
-        state = replace(state, chosen=left)
+    if found.profile.purpose is Purpose.TX:
+        state = negotiation.forgotten(state, event.evse_id)
+        state = negotiation.answered(state, event.evse_id, context)
     return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)),))
 
 
@@ -127,7 +131,7 @@ def _offer(state: SmartCharging, event: ChargingProfileOffered, context: Context
         now_s=second(context.now),
         lenient=event.lenient,
         names_transaction=is_named,
-        told_needs=event.evse_id in state.told,
+        told_needs=event.evse_id in state.talks,
         switches_phase=context.settings.flag(variables.AC_PHASE_SWITCHING),
     )
 
@@ -162,45 +166,6 @@ def _cleared(state: SmartCharging, event: ChargingProfilesCleared) -> Turn[Smart
         return Turn(state, (Reply(event.request_id, done),))
     state = replace(state, book=Book(left))
     return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)),))
-
-
-# --- vehicles that negotiate ---
-
-
-def _needed(
-    state: SmartCharging, event: VehicleNeedsTold, context: Context
-) -> Turn[SmartCharging]:
-    """Pass on what a vehicle needs, once its transaction is known (K15.FR.01, K15.FR.16)."""
-    evse_id, running = event.evse_id, transactions(context.evses)
-    if not context.settings.flag(variables.ISO15118_ENABLED) or evse_id not in running:
-        return Turn(state, (Note("vehicle.needs", "nobody asked for them", evse_id),))
-    state = replace(state, told={**state.told, evse_id: running[evse_id]})
-    return Turn(state, (ChargingNeedsTold(evse_id, event.needs),))
-
-
-def _chosen(
-    state: SmartCharging, event: VehicleScheduleChosen, context: Context
-) -> Turn[SmartCharging]:
-    """Take over what a vehicle chose; more than it was offered is no choice (K15.FR.09)."""
-    evse_id, schedule, now_s = event.evse_id, event.schedule, second(context.now)
-    if evse_id not in state.told or now_s is None:
-        return Turn(state, (Note("vehicle.schedule", "it was offered none", evse_id),))
-    chosen = {**state.chosen, evse_id: schedule.schedule_id}
-    state = replace(state, chosen=chosen, seen=None)
-    window = (now_s, now_s + (schedule.duration_s or LONGEST_COMPOSITE_S))
-    offered = _over(state, evse_id, schedule.unit, window, context)
-    if _exceeds(schedule, offered):
-        left = {key: item for key, item in chosen.items() if key != evse_id}
-        note = Note("vehicle.schedule", "it exceeds what was offered", evse_id)
-        return Turn(replace(state, chosen=left), (note,))
-    return Turn(state, (VehicleScheduleTold(evse_id, now_s, schedule),))
-
-
-def _exceeds(schedule: Schedule, offered: Sequence[Entry]) -> bool:
-    limits = curve((entry.start_s, entry.limit) for entry in offered)
-    wishes = curve((period.start_s, period.limit) for period in schedule.periods)
-    both = combine((limits, wishes), lambda said: said[-1] - said[0])
-    return any(more is not None and more > 0 for _, more in both)
 
 
 # --- show ---

@@ -15,6 +15,7 @@ from agent.core import phase_switching, variables
 from agent.core.setpoint import standing_limits
 from agent.core.smart_charging import composite
 from agent.core.smart_charging.composite import Allowed, Place
+from agent.core.smart_charging.needs import Talk
 from agent.core.smart_charging.profile import (
     HARDWARE,
     Book,
@@ -66,7 +67,7 @@ class SmartCharging(Value, frozen=True):
         own: what the profiles for each EVSE allow it now; an EVSE without limit is missing.
         station: what the profiles allow all EVSEs together now.
         bounds: the same, as it is enforced.
-        told: id of the transaction whose vehicle has told its needs, by EVSE.
+        talks: with vehicles that have told their needs, by EVSE.
         chosen: id of the schedule that this vehicle has chosen, by EVSE.
         wake_s: when that changes, monotonic seconds; None for never.
     """
@@ -75,7 +76,7 @@ class SmartCharging(Value, frozen=True):
     own: Mapping[int, Allowed] = {}
     station: Allowed = Allowed()
     bounds: Bounds = Bounds()
-    told: Mapping[int, str] = {}
+    talks: Mapping[int, Talk] = {}
     chosen: Mapping[int, int] = {}
     wake_s: float | None = None
     seen: Seen | None = None
@@ -217,11 +218,15 @@ def current(
         return state
     book = pruned(state.book, running, second(now))
     seen = Seen(book, settings, running, _offset_s(now))
-    told = {key: item for key, item in state.told.items() if running.get(key) == item}
-    chosen = {key: item for key, item in state.chosen.items() if key in told}
+    talks = {
+        key: talk
+        for key, talk in state.talks.items()
+        if running.get(key) == talk.transaction_id
+    }
+    chosen = {key: item for key, item in state.chosen.items() if key in talks}
     if not book.entries:
-        return SmartCharging(book, told=told, chosen=chosen, seen=seen)
-    state = replace(state, book=book, told=told, chosen=chosen, seen=seen)
+        return SmartCharging(book, talks=talks, chosen=chosen, seen=seen)
+    state = replace(state, book=book, talks=talks, chosen=chosen, seen=seen)
     return _computed(state, evses, settings, now)
 
 

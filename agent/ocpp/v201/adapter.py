@@ -183,7 +183,11 @@ class Adapter201(Adapter):
                 return (certificates.sign_answered(payload),)
             case DataTransferSent():
                 return (data_transfer.answered(message, payload),)
-            case ProfilesReported() | ChargingNeedsTold() | VehicleScheduleTold():
+            case ChargingNeedsTold():
+                return (smart_charging.needs_answered(message, payload),)
+            case VehicleScheduleTold():
+                return (smart_charging.choice_answered(message, payload),)
+            case ProfilesReported():
                 return ()
             case StatusRepeated():  # pragma: no branch  # exhaustive
                 return ()

@@ -3,6 +3,8 @@
 import math
 from typing import Literal, cast
 
+import msgspec
+
 from agent.core.effects import (
     ChargingNeedsTold,
     CompositeAnswer,
@@ -15,7 +17,10 @@ from agent.core.events import (
     ChargingProfilesCleared,
     ChargingProfilesRequested,
     CompositeScheduleRequested,
+    VehicleNeedsAnswered,
+    VehicleScheduleAnswered,
 )
+from agent.core.smart_charging.needs import NeedsAnswer
 from agent.core.smart_charging.profile import (
     Kind,
     Period,
@@ -27,7 +32,7 @@ from agent.core.smart_charging.profile import (
     milli,
 )
 from agent.ocpp.adapter import View
-from agent.ocpp.v201 import datatypes, status
+from agent.ocpp.v201 import codec, datatypes, status
 from agent.ocpp.v201.messages import (
     ClearChargingProfileRequest,
     ClearChargingProfileResponse,
@@ -36,7 +41,9 @@ from agent.ocpp.v201.messages import (
     GetCompositeScheduleRequest,
     GetCompositeScheduleResponse,
     NotifyEVChargingNeedsRequest,
+    NotifyEVChargingNeedsResponse,
     NotifyEVChargingScheduleRequest,
+    NotifyEVChargingScheduleResponse,
     ReportChargingProfilesRequest,
     SetChargingProfileRequest,
     SetChargingProfileResponse,
@@ -183,6 +190,28 @@ def needs(message: ChargingNeedsTold) -> NotifyEVChargingNeedsRequest:
         ),
         max_schedule_tuples=wants.most_tuples,
     )
+
+
+def needs_answered(message: ChargingNeedsTold, payload: msgspec.Raw) -> VehicleNeedsAnswered:
+    """Return what the CSMS says to the needs of a vehicle.
+
+    Raises:
+        RpcError: it has no known status.
+    """
+    answer = codec.decode_answer(NotifyEVChargingNeedsResponse, payload)
+    return VehicleNeedsAnswered(message.evse_id, NeedsAnswer(answer.status))
+
+
+def choice_answered(
+    message: VehicleScheduleTold, payload: msgspec.Raw
+) -> VehicleScheduleAnswered:
+    """Return whether the CSMS agrees to how a vehicle is going to charge.
+
+    Raises:
+        RpcError: it has no known status.
+    """
+    answer = codec.decode_answer(NotifyEVChargingScheduleResponse, payload)
+    return VehicleScheduleAnswered(message.evse_id, answer.status == "Accepted")
 
 
 def chosen(message: VehicleScheduleTold) -> NotifyEVChargingScheduleRequest:

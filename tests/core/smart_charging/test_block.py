@@ -11,7 +11,6 @@ from agent.core.effects import (
     ChargingNeedsTold,
     CompositeAnswer,
     Done,
-    Note,
     ProfilesReported,
     Reply,
     SettingsAnswer,
@@ -24,17 +23,20 @@ from agent.core.events import (
     ChargingProfilesRequested,
     CompositeScheduleRequested,
     EvseDetected,
+    LinkDown,
     OutletChanged,
     PilotChanged,
     RemoteStartRequested,
     SettingsReadRequested,
     TimeLearned,
     TransactionAcknowledged,
+    VehicleNeedsAnswered,
     VehicleNeedsTold,
+    VehicleScheduleAnswered,
     VehicleScheduleChosen,
 )
 from agent.core.smart_charging.block import LONGEST_COMPOSITE_S, PROFILES_PER_REPORT
-from agent.core.smart_charging.needs import ChargingNeeds, Transfer
+from agent.core.smart_charging.needs import ChargingNeeds, NeedsAnswer, Transfer
 from agent.core.smart_charging.profile import (
     Book,
     Entry,
@@ -677,16 +679,12 @@ def several(bench: Bench) -> Profile:
 
 
 def test_the_csms_is_told_what_a_vehicle_needs() -> None:
-    """K15.FR.01."""
-    assert negotiating().told(ChargingNeedsTold) == [ChargingNeedsTold(1, NEEDS)]
-
-
-def test_needs_without_a_transaction_or_unasked_are_only_noted() -> None:
-    """K15.FR.16."""
-    for bench in (Bench(ISO15118Ctrlr__Enabled="true").ready(), charging()):
-        bench.post(VehicleNeedsTold(1, NEEDS))
-        assert not bench.told(ChargingNeedsTold)
-        assert bench.told(Note)[-1].kind == "vehicle.needs"
+    """K15.FR.01; K15.FR.15: its answer is not waited for without a link."""
+    bench = negotiating()
+    assert bench.told(ChargingNeedsTold) == [ChargingNeedsTold(1, NEEDS)]
+    assert bench.station.smart_charging.talks[1].waits
+    bench.post(LinkDown("gone"))
+    assert not bench.station.smart_charging.talks[1].waits
 
 
 def test_of_several_schedules_the_vehicle_chooses_one() -> None:
@@ -699,6 +697,8 @@ def test_of_several_schedules_the_vehicle_chooses_one() -> None:
     assert isinstance(told, VehicleScheduleTold)
     assert (told.evse_id, told.schedule) == (1, mine)
     assert told.start_s == int(WALL_S + bench.now_s)
+    bench.post(VehicleNeedsAnswered(1, NeedsAnswer.ACCEPTED))
+    bench.post(VehicleScheduleAnswered(1, is_accepted=True))
     bench.wait(10)
     assert offered(bench) == 16.0
 

@@ -15,8 +15,10 @@ from agent.core.events import (
     ChargingProfilesCleared,
     ChargingProfilesRequested,
     CompositeScheduleRequested,
+    VehicleNeedsAnswered,
+    VehicleScheduleAnswered,
 )
-from agent.core.smart_charging.needs import ChargingNeeds, Transfer
+from agent.core.smart_charging.needs import ChargingNeeds, NeedsAnswer, Transfer
 from agent.core.smart_charging.profile import (
     Entry,
     Kind,
@@ -346,7 +348,15 @@ def test_the_needs_of_a_vehicle_are_told(departs_s):
             **departs,
         },
     }
-    assert Adapter201().message_accepted(message, raw({"status": "Rejected"})) == ()
+
+
+@pytest.mark.parametrize("word", ["Accepted", "Rejected", "Processing"])
+def test_the_answer_to_needs_reaches_the_core(word):
+    message = ChargingNeedsTold(2, ChargingNeeds(Transfer.SINGLE_PHASE, 20_000, 6, 16, 230))
+    answered = Adapter201().message_accepted(message, raw({"status": word}))
+    assert answered == (VehicleNeedsAnswered(2, NeedsAnswer(word)),)
+    with pytest.raises(RpcError):
+        Adapter201().message_accepted(message, raw({"status": "Perhaps"}))
 
 
 def test_the_choice_of_a_vehicle_is_told():
@@ -362,4 +372,6 @@ def test_the_choice_of_a_vehicle_is_told():
             "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 8.1}],
         },
     }
-    assert Adapter201().message_accepted(message, raw({"status": "Accepted"})) == ()
+    for word, is_accepted in (("Accepted", True), ("Rejected", False)):
+        answered = Adapter201().message_accepted(message, raw({"status": word}))
+        assert answered == (VehicleScheduleAnswered(1, is_accepted),)
