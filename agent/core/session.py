@@ -91,7 +91,8 @@ def deadline_s(evse: Evse, settings: Settings) -> float | None:
             ends = (_fault_end_s(item, settings) for item in evse.inputs.faults)
             instants += [end for end in ends if end is not None]
             awaited_s = _awaited_s(evse, transaction)
-            if awaited_s is not None and not evse.inputs.is_ready:
+            is_expected = evse.inputs.is_plugged and not evse.inputs.is_ready
+            if awaited_s is not None and is_expected:  # a pilot in error asks for nothing
                 instants.append(awaited_s)
             return min(instants)
         case Ending():

@@ -35,7 +35,7 @@ from agent.core.states import (
     Resuming,
     Transaction,
 )
-from agent.core.station import targets
+from agent.core.station import deadline, targets
 from agent.core.values import (
     AuthorizationStatus,
     BootReason,
@@ -962,3 +962,13 @@ def test_the_contactor_never_closes_before_the_start_is_recorded() -> None:
     assert targets(bench.station).of(1).energize
     assert bench.stored
     bench.post(OutletChanged(1, closed=True))
+
+
+@pytest.mark.parametrize("pilot", [PilotState.E, PilotState.F])
+def test_a_pilot_in_error_is_not_waited_for_again_and_again(pilot: PilotState) -> None:
+    bench = charging()
+    bench.pilot(pilot)
+    bench.wait(30.0)
+    due = deadline(bench.station)
+    assert due is not None
+    assert due > bench.now_s
