@@ -36,7 +36,7 @@ from hal.board_file import (
     load_board,
     modbus_meter,
 )
-from hal.controller_settings import OpenEvseSettings
+from hal.controller_settings import LineControllerSettings, OpenEvseSettings
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
 from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
@@ -55,6 +55,8 @@ from hal.types import IdToken
 if TYPE_CHECKING:
     from hal.bus.counters import PortCounters
     from hal.bus.modbus import ModbusPort
+    from hal.drivers.openevse import OpenEvse
+    from hal.drivers.safety_mcu import SafetyMcu
     from hal.sim.remote import Simulator
 
 __all__ = [
@@ -262,14 +264,10 @@ class _Builder:
                 if part is not None and part.three_phases is not None:
                     kind = modbus_evse.SwitchingModbusEvse
                 return kind(self._port(port), unit, register_map, is_tethered=is_tethered)
-            case OpenEvseSettings():
-                from hal.bus.serial_line import LineSettings  # noqa: PLC0415 - see the module
-                from hal.drivers.openevse import OpenEvse  # noqa: PLC0415 - see the module
-
-                line = LineSettings(evse.controller.path, evse.controller.baudrate)
-                board = OpenEvse(line, phases=evse.phases)
-                self.counting[f"evse-{evse.id}"] = board
-                return board
+            case settings:
+                controller = _line_controller(evse, settings)
+                self.counting[f"evse-{evse.id}"] = controller
+                return controller
 
     def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
         extended: TokenReader | None = self._extended("reader", evse)
@@ -386,6 +384,22 @@ def _modbus_port(settings: PortSettings) -> "ModbusPort":
                 rs485=settings.rs485,
                 echo=settings.echo,
             )
+
+
+def _line_controller(
+    evse: EvseSettings, settings: LineControllerSettings
+) -> "OpenEvse | SafetyMcu":
+    # Imported only for a board that has such a controller; see the module.
+    from hal.bus.serial_line import LineSettings  # noqa: PLC0415
+
+    line = LineSettings(settings.path, settings.baudrate)
+    if isinstance(settings, OpenEvseSettings):
+        from hal.drivers.openevse import OpenEvse  # noqa: PLC0415
+
+        return OpenEvse(line, phases=evse.phases)
+    from hal.drivers.safety_mcu import SafetyMcu  # noqa: PLC0415
+
+    return SafetyMcu(line, switches_phases=evse.phase_switching)
 
 
 def _modbus_meter(board: Board, settings: ModbusMeterSettings, port: "ModbusPort") -> Meter:

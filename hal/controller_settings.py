@@ -1,6 +1,7 @@
 """What a board file says of a controller that has a serial line of its own.
 
 controller = { driver = "openevse", path = "/dev/serial/by-id/usb-…" }
+controller = { driver = "safety_mcu", path = "/dev/ttyAMA0" }
 """
 
 from typing import TypeAlias
@@ -21,4 +22,15 @@ class OpenEvseSettings(Value, frozen=True, tag="openevse", tag_field="driver"):
     baudrate: Baudrate = 115_200
 
 
-LineControllerSettings: TypeAlias = OpenEvseSettings
+class SafetyMcuSettings(Value, frozen=True, tag="safety_mcu", tag_field="driver"):
+    """A board of one's own that speaks the protocol of docs/safety-mcu.md.
+
+    Attributes:
+        path: as above.
+    """
+
+    path: Device
+    baudrate: Baudrate = 115_200
+
+
+LineControllerSettings: TypeAlias = OpenEvseSettings | SafetyMcuSettings

@@ -93,10 +93,12 @@ class Conversation(Generic[M]):
         question: Callable[[int], bytes],
         answers: Callable[[M, int], bool],
         priority: Priority,
+        timeout_s: float | None = None,
     ) -> M:
         """Return the answer to a question.
 
         Args:
+            timeout_s: how long this answer may take, if not as long as any.
             question: makes the bytes of it from its number, 1 to 255.
             answers: tells whether a message is the answer to the question of a number.
 
@@ -109,7 +111,7 @@ class Conversation(Generic[M]):
                 number = self._number
                 self._tally.count("requests" if attempt == 1 else "retries")
                 try:
-                    async with asyncio.timeout(self._timeout_s):
+                    async with asyncio.timeout(timeout_s or self._timeout_s):
                         return await self._asked(question(number), answers, number)
                 except TimeoutError:
                     self._tally.count("timeouts")

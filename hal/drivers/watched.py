@@ -92,9 +92,10 @@ class WatchedController(EvseController):
         self._is_lost, self._seen = True, None
 
     def _hurry(self) -> None:
-        """Look again at once."""
-        self._is_hurried = True
-        self._wake.set()
+        """Look again at once; for one that is lost there is time."""
+        if not self._is_lost:
+            self._is_hurried = True
+            self._wake.set()
 
     def _early(self) -> float | None:
         """Return an instant before which it has to be looked at, None without one."""

@@ -8,6 +8,7 @@ from hal.board import build
 from hal.board_file import check_board, load_board
 from hal.bus.counters import PortCounters
 from hal.drivers.openevse import OpenEvse
+from hal.drivers.safety_mcu import SafetyMcu
 
 BOARD = """\
 [port.bus]
@@ -21,6 +22,7 @@ phases     = 3
 meter      = { driver = "modbus_meter", port = "bus", map = "eastron-sdm630" }
 """
 OPENEVSE = '{ driver = "openevse", path = "/dev/ttyUSB0" }'
+SAFETY_MCU = '{ driver = "safety_mcu", path = "/dev/ttyUSB0" }'
 
 
 def board(directory: Path, controller: str, more: str = "") -> Path:
@@ -37,6 +39,8 @@ def board(directory: Path, controller: str, more: str = "") -> Path:
         ('{ driver = "openevse", path = "/dev/x", baudrate = 1 }', "300"),
         ('{ driver = "openevse", path = "/dev/x", tethered = true }', "tethered"),
         ('{ driver = "openevse", path = "/dev/ttyS0" }', "/dev/ttyS0 belongs to port bus"),
+        ('{ driver = "safety_mcu", path = "/dev/x", unit = 1 }', "unit"),
+        ('{ driver = "safety_mcu", path = "/dev/ttyS0" }', "belongs to port bus"),
         ('{ driver = "rapi", path = "/dev/x" }', "openevse"),
     ],
 )
@@ -62,8 +66,23 @@ def test_what_does_not_go_together_is_told_with_its_line(tmp_path, more, says):
     assert says in problem.message
 
 
-def test_a_controller_is_built_with_its_line_and_its_counters(tmp_path):
-    hardware = build(load_board(board(tmp_path, OPENEVSE)), state_directory=tmp_path)
-    assert isinstance(hardware.evses[0].controller, OpenEvse)
-    assert hardware.evses[0].indicator is None
+@pytest.mark.parametrize(
+    ("settings", "driver", "has_lamp"),
+    [(OPENEVSE, OpenEvse, False), (SAFETY_MCU, SafetyMcu, True)],
+)
+def test_a_controller_is_built_with_its_line_and_its_counters(
+    tmp_path, settings, driver, has_lamp
+):
+    hardware = build(load_board(board(tmp_path, settings)), state_directory=tmp_path)
+    (evse,) = hardware.evses
+    assert isinstance(evse.controller, driver)
+    assert (evse.indicator is not None) is has_lamp
+    assert (evse.residual_current is not None) is has_lamp
+    assert evse.phase_switch is None
     assert hardware.ports()["evse-1"]["requests"] == PortCounters().requests
+
+
+def test_a_board_of_ones_own_may_be_told_to_switch_phases(tmp_path):
+    path = board(tmp_path, SAFETY_MCU, "phase_switching = true")
+    hardware = build(load_board(path), state_directory=tmp_path)
+    assert hardware.evses[0].phase_switch is hardware.evses[0].controller

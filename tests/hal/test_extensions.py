@@ -257,7 +257,7 @@ def test_an_unknown_driver_lists_ours_and_those_that_are_installed(board):
     (found,) = mistakes(board(('"acme_board"', '"acme_bord"')))
     assert found == (
         '5: evse[0].controller.driver must be one of "simulated", "modbus_evse", "openevse",'
-        ' "acme_board", "acme_meter"'
+        ' "safety_mcu", "acme_board", "acme_meter"'
     )
 
 

@@ -15,7 +15,11 @@ from msgspec import structs
 from agent.core.values import EvseSpec
 from hal.board import Hardware, build
 from hal.board_file import Board, ModbusEvseSettings, load_board
-from hal.controller_settings import LineControllerSettings, OpenEvseSettings
+from hal.controller_settings import (
+    LineControllerSettings,
+    OpenEvseSettings,
+    SafetyMcuSettings,
+)
 from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
@@ -25,11 +29,15 @@ from hal.sim.modbus_device import ModbusDeviceServer
 from hal.sim.modbus_evse import ModbusEvseDevice
 from hal.sim.openevse import OpenEvseDevice
 from hal.sim.process import meter_points
+from hal.sim.safety_mcu import SafetyMcuDevice
 from tests.support.lab import Lab
 
 Place = tuple[str, int]
 
-DEVICES: dict[type, type[LineDevice]] = {OpenEvseSettings: OpenEvseDevice}
+DEVICES: dict[type, type[LineDevice]] = {
+    OpenEvseSettings: OpenEvseDevice,
+    SafetyMcuSettings: SafetyMcuDevice,
+}
 """What serves a controller that has a line of its own, by its settings."""
 
 
