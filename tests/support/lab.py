@@ -450,8 +450,11 @@ class Lab:
 
     def connector(self, evse_id: int = 1) -> str:
         """Return the 1.6 word for the status of an EVSE's connector."""
-        word: str = self.status()["evses"][evse_id - 1]["connectors"][0]["status"]
-        return word
+        return next(
+            project(status)
+            for status in self.station.statuses()
+            if (status.evse_id, status.connector_id) == (evse_id, 1)
+        )
 
     @property
     def bills(self) -> list[Transaction]:

@@ -13,6 +13,7 @@ Whatever happens in a story, on the wire these hold:
 import json
 import re
 from collections import deque
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from agent.ocpp.v16.statuses import STEPS
@@ -89,12 +90,12 @@ class Wire:
                 continue
             if kind == CALL:
                 action, payload = frame.tree[2], json.dumps(frame.tree[3])
-                schemas.validate(version, action, payload, response=False)
+                _check(version, action, payload, is_response=False)
             else:
                 action = asked.pop(message_id)
                 if kind == RESULT:
                     payload = json.dumps(frame.tree[2])
-                    schemas.validate(version, action, payload, response=True)
+                    _check(version, action, payload, is_response=True)
             for instant in _INSTANT.findall(frame.text):
                 assert instant >= EARLIEST, frame.text
 
@@ -129,3 +130,9 @@ class Wire:
             if place and before is not None:
                 assert word == before or word in _STEPS[before], f"{before} to {word}"
             last[place] = word
+
+
+@lru_cache(maxsize=10_000)
+def _check(version: str, action: str, payload: str, *, is_response: bool) -> None:
+    """Hold a payload to its schema, the same one only once: a story is lived many times."""
+    schemas.validate(version, action, payload, response=is_response)
