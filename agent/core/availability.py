@@ -111,6 +111,8 @@ def is_operative(state: Availability, evse: Evse, connector_id: int) -> bool:
 
 def operative_evses(state: Availability, evses: Mapping[int, Evse]) -> frozenset[int]:
     """Return the EVSEs where charging may begin: the connector in use is operative."""
+    if not (state.inoperative or state.scheduled):
+        return frozenset(evses)
     return frozenset(
         evse_id
         for evse_id, evse in evses.items()

@@ -331,6 +331,8 @@ class Bounds(Value, frozen=True):
 
     def also(self, other: "Bounds") -> "Bounds":
         """Return these bounds and others."""
+        if not (other.station or other.evses):
+            return self
         evses = {
             evse_id: (*self.evses.get(evse_id, ()), *other.evses.get(evse_id, ()))
             for evse_id in sorted(self.evses.keys() | other.evses.keys())

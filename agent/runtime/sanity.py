@@ -10,7 +10,7 @@ be seen to do so.
 import math
 from typing import Final
 
-from hal.types import MAX_OFFER_A, MeterReading, Phases
+from hal.types import MAX_OFFER_A, MeterReading
 
 MOST_V: Final = 300.0
 MOST_A: Final = 1.5 * MAX_OFFER_A
@@ -57,17 +57,16 @@ class Sanity:
 
 def _problem(reading: MeterReading) -> str:
     """Return which value is out of the range of what hardware can show; NaN always is."""
-    if not all(0.0 <= volts <= MOST_V for volts in _each(reading.voltage_v)):
-        return f"voltages of {reading.voltage_v} V"
-    if not all(abs(amps) <= MOST_A for amps in _each(reading.current_a)):
-        return f"currents of {reading.current_a} A"
+    volts, amps = reading.voltage_v, reading.current_a
+    if not (
+        0.0 <= volts.l1 <= MOST_V and 0.0 <= volts.l2 <= MOST_V and 0.0 <= volts.l3 <= MOST_V
+    ):
+        return f"voltages of {volts} V"
+    if not (abs(amps.l1) <= MOST_A and abs(amps.l2) <= MOST_A and abs(amps.l3) <= MOST_A):
+        return f"currents of {amps} A"
     if not abs(reading.power_w) <= MOST_W:
         return f"a power of {reading.power_w:g} W"
     least_hz, most_hz = FREQUENCIES_HZ
     if reading.frequency_hz is not None and not least_hz <= reading.frequency_hz <= most_hz:
         return f"a frequency of {reading.frequency_hz:g} Hz"
     return ""
-
-
-def _each(phases: Phases) -> tuple[float, float, float]:
-    return phases.l1, phases.l2, phases.l3

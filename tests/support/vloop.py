@@ -22,8 +22,10 @@ class _JumpingSelector(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self.loop.threads_in_flight or self.loop.io_in_flight:
             return super().select(timeout if timeout == 0 else None)
-        if timeout == 0 and len(self.get_map()) == 1:
-            return []  # only the loop's own pipe is open, and there is work without it
+        if timeout is not None and len(self.get_map()) == 1:
+            # Only the loop's own pipe is open: there is nobody who could send anything.
+            self.loop.now += timeout
+            return []
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
