@@ -5,6 +5,7 @@ A reading that cannot be is a failed poll, whichever driver brought it (hardware
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -34,6 +35,13 @@ MOST_RETRIES: Final = 6
 """The first trip of a vehicle is over when the device says so; after each further one it has
 to wait, and after the last it has to be unplugged (hardware reference 1.5, rule 8)."""
 
+QUIET_S: Final = 4.5
+"""Without a vehicle, an open contactor and no current, a reading is passed on this often: every
+fifth of a meter that is read once a second, and often enough to count as fresh."""
+
+FLOWS_A: Final = 0.5
+"""Below 0.5 A nothing flows (hardware reference 1.3)."""
+
 
 class Reporter(EvseListener):
     """Turns one EVSE's reports into events.
@@ -61,6 +69,7 @@ class Reporter(EvseListener):
         self._raised: set[Fault] = set()
         self._failed: set[Fault] = set()
         self._sanity = Sanity()
+        self._quiet_until = -math.inf
         self._trips = 0  # of the present vehicle
         self._waiting: dict[Fault, asyncio.TimerHandle | None] = {}  # None: for the unplug
 
@@ -89,14 +98,23 @@ class Reporter(EvseListener):
         self._post(TemperatureRead(self._evse_id, temperature_c))
 
     def meter_read(self, reading: MeterReading) -> None:
-        problem = self._sanity.problem(reading, asyncio.get_running_loop().time())
+        now_s = asyncio.get_running_loop().time()
+        problem = self._sanity.problem(reading, now_s)
         if problem:
             self.meter_failed(f"implausible: {problem}")
-        else:
+        elif now_s >= self._quiet_until or not self._is_quiet(reading):
+            self._quiet_until = now_s + QUIET_S
             self._post(MeterRead(self._evse_id, reading))
 
     def meter_failed(self, reason: str) -> None:
+        self._quiet_until = -math.inf
         self._post(MeterFailed(self._evse_id, reason))
+
+    def _is_quiet(self, reading: MeterReading) -> bool:
+        """Tell whether nothing is here that a reading could tell anything new of."""
+        amps = reading.current_a
+        flows = max(abs(amps.l1), abs(amps.l2), abs(amps.l3)) >= FLOWS_A
+        return self.pilot is PilotState.A and self.is_closed is False and not flows
 
     def fault_raised(self, fault: Fault, info: str = "") -> None:
         if fault in TRIPS and fault not in self._raised:

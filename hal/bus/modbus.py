@@ -39,7 +39,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from hal.bus.counters import PortCounters, Silence, Tally
-from hal.bus.modbus_request import READS, ExceptionReplyError, Function, Request, is_garbled
+from hal.bus.modbus_request import (
+    READS,
+    ExceptionReplyError,
+    Function,
+    Request,
+    is_garbled,
+    read_request,
+)
 from hal.bus.rs485 import Rs485Mode, hold, is_pseudo_terminal
 from hal.bus.timing import DEFAULT_TIMING, Timing
 from hal.bus.turns import NEVER, Priority, Turns, at_once
@@ -133,7 +140,7 @@ class ModbusPort(ABC):
         """
         if fc not in READS:
             raise ValueError(f"function code {fc} does not read; allowed: 1, 2, 3, 4")
-        request = Request(unit, Function(fc), address, count)
+        request = read_request(unit, fc, address, count)
         response = await self._performed(request, priority, timeout_s, retries)
         return request.answer(response)
 
@@ -168,6 +175,7 @@ class ModbusPort(ABC):
         if fc in READS or fc not in set(Function):
             raise ValueError(f"function code {fc} does not write; allowed: 5, 6, 16")
         request = Request(unit, Function(fc), address, len(words), tuple(words))
+        request.check()
         await self._performed(request, priority, timeout_s, retries)
 
     async def share(
@@ -200,6 +208,7 @@ class ModbusPort(ABC):
         words[index] = word
         async with self._sharing:  # in order: what goes out last is what holds
             request = Request(unit, Function(16), address, count, tuple(words), is_for_all=True)
+            request.check()
             await self._performed(request, priority, None, 0)
 
     def close(self) -> None:
@@ -232,7 +241,6 @@ class ModbusPort(ABC):
         self, request: Request, priority: Priority, timeout_s: float | None, retries: int
     ) -> "ModbusPDU":
         """Carry a request out, in its turn, as often as it takes and is allowed."""
-        request.check()
         if timeout_s is not None and timeout_s <= 0:
             raise ValueError(f"timeout_s must be above 0, not {timeout_s}")
         loop = asyncio.get_running_loop()

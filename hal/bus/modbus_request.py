@@ -7,6 +7,7 @@ compared with the request. Numbers are those of the Modbus application protocol 
 
 import enum
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from hal.errors import DeviceError
@@ -23,6 +24,9 @@ _ECHO: Final = 4  # address and value, or address and count
 _MAX_WORD: Final = 0xFFFF
 _MAX_UNIT: Final = 255  # 248 to 255 only behind TCP
 _ILLEGAL_ADDRESS: Final = 2
+REMEMBERED: Final = 128
+"""Requests that are remembered: a few for each of the devices of a large station."""
+
 _EXCEPTIONS: Final = {
     1: "illegal function",
     _ILLEGAL_ADDRESS: "illegal data address",
@@ -115,7 +119,15 @@ class Request(Value, frozen=True):
 
     def send(self, client: "ModbusBaseClient") -> "Awaitable[ModbusPDU]":
         """Send it; the answer to one that is for all is None, whatever the type says."""
-        match self.fc:
+        match self.fc:  # the most frequent ones first
+            case Function.READ_INPUT:
+                return client.read_input_registers(
+                    self.address, count=self.count, device_id=self.unit
+                )
+            case Function.READ_HOLDING:
+                return client.read_holding_registers(
+                    self.address, count=self.count, device_id=self.unit
+                )
             case Function.READ_COILS:
                 return client.read_coils(self.address, count=self.count, device_id=self.unit)
             case Function.READ_DISCRETE:
@@ -124,14 +136,6 @@ class Request(Value, frozen=True):
                 )
             case Function.WRITE_COIL:
                 return client.write_coil(self.address, bool(self.words[0]), device_id=self.unit)
-            case Function.READ_HOLDING:
-                return client.read_holding_registers(
-                    self.address, count=self.count, device_id=self.unit
-                )
-            case Function.READ_INPUT:
-                return client.read_input_registers(
-                    self.address, count=self.count, device_id=self.unit
-                )
             case Function.WRITE_ONE:
                 return client.write_register(self.address, self.words[0], device_id=self.unit)
             case Function.WRITE_SEVERAL:
@@ -168,6 +172,18 @@ class Request(Value, frozen=True):
             return len(response.registers)
         got = len(response.bits)
         return self.count if got // 8 == (self.count + 7) // 8 else got
+
+
+@lru_cache(REMEMBERED)
+def read_request(unit: int, fc: int, address: int, count: int) -> Request:
+    """Return a request that reads; the same ones are made again and again.
+
+    Raises:
+        ValueError: what is asked cannot be.
+    """
+    request = Request(unit, Function(fc), address, count)
+    request.check()
+    return request
 
 
 def is_garbled(data: bytes) -> bool:

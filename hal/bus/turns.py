@@ -8,9 +8,9 @@ go meanwhile. An exchange under way is never broken off.
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from operator import itemgetter
+from types import TracebackType
 from typing import Final, NamedTuple
 
 from hal.errors import BusError
@@ -54,15 +54,14 @@ class Turns:
         self._waiting: list[_Waiting] = []
         self._alarm: asyncio.TimerHandle | None = None
 
-    @asynccontextmanager
-    async def turn(
+    def turn(
         self,
         priority: Priority,
         *,
         ready_at: Callable[[], float] = at_once,
         asked_at: float = NEVER,
-    ) -> AsyncIterator[None]:
-        """Hold the line for the length of the block.
+    ) -> "_Turn":
+        """Hold the line for the length of a block.
 
         Args:
             ready_at: returns from when on it can be taken, by the loop's clock; it may become
@@ -72,23 +71,28 @@ class Turns:
         Raises:
             BusError: too many wait with the same priority.
         """
-        await self._take(priority, ready_at, asked_at)
-        try:
-            yield
-        finally:
-            loop = asyncio.get_running_loop()
-            if self._rest_until > loop.time():
-                loop.call_at(self._rest_until, self._pass_on)
-            else:
-                self._pass_on()
+        return _Turn(self, priority, ready_at, asked_at)
 
     def rest(self, *, until: float) -> None:
         """Give out no turn after this one before an instant of the loop's clock."""
         self._rest_until = until
 
-    async def _take(
+    def give(self) -> None:
+        """Let the next one have the line, once it has rested."""
+        loop = asyncio.get_running_loop()
+        if self._rest_until > loop.time():
+            loop.call_at(self._rest_until, self._pass_on)
+        else:
+            self._pass_on()
+
+    async def take(
         self, priority: Priority, ready_at: Callable[[], float], asked_at: float
     ) -> None:
+        """Wait for the line; whoever has it has to `give` it again.
+
+        Raises:
+            BusError: too many wait with the same priority.
+        """
         loop = asyncio.get_running_loop()
         if not self._is_taken and ready_at() <= loop.time():
             self._is_taken = True
@@ -137,3 +141,26 @@ class Turns:
         self._alarm = None
         if not self._is_taken:
             self._pass_on()
+
+
+class _Turn:
+    """The block in which somebody has the line; a class because every exchange is one."""
+
+    __slots__ = ("_asked_at", "_priority", "_ready_at", "_turns")
+
+    def __init__(
+        self, turns: Turns, priority: Priority, ready_at: Callable[[], float], asked_at: float
+    ) -> None:
+        self._turns, self._priority = turns, priority
+        self._ready_at, self._asked_at = ready_at, asked_at
+
+    async def __aenter__(self) -> None:
+        await self._turns.take(self._priority, self._ready_at, self._asked_at)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._turns.give()

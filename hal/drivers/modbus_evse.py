@@ -37,7 +37,7 @@ _ASKED_FOR_S: Final = 2.0
 """How often, and for how long, one that asks is polled once it is likely to ask."""
 
 _CLOSED_LABELS: Final = frozenset({"C2", "D2"})
-_USED: Final = frozenset({*EVSE_POINTS, "temperature"})
+USED: Final = frozenset({*EVSE_POINTS, "temperature"})
 
 
 class ModbusEvse(OfferingController):
@@ -72,10 +72,11 @@ class ModbusEvse(OfferingController):
         super().__init__(register_map.model, poll_s=poll_s, fail_after_s=fail_after_s)
         self._part: EvsePart = register_map.evse
         self._phases = register_map.phases
-        self._device = MappedDevice(port, unit, register_map, names=_USED)
+        self._device = MappedDevice(port, unit, register_map, names=USED)
         self._is_tethered = is_tethered
         self._refreshed_at = float("-inf")
         self._asks_until = float("-inf")
+        self._told: tuple[Mapping[str, float | None], bool] | None = None
 
     async def offer(self, limit_a: float, *, valid_s: float) -> None:
         """Offer current; see `OfferingController.offer`."""
@@ -172,6 +173,9 @@ class ModbusEvse(OfferingController):
         Raises:
             DeviceError: the state is none that the map knows.
         """
+        told = (values, self._written_a != 0)
+        if self._seen is not None and told == self._told:
+            return self._seen  # as most polls find it
         points = {point.name: point for point in self._device.points}
         raw = values.get("state")
         state = points["state"]
@@ -186,6 +190,7 @@ class ModbusEvse(OfferingController):
         cable_a = values.get("cable_limit")
         if cable_a is None and pilot in PLUGGED_STATES:
             cable_a = values.get("plugged_limit")
+        self._told = told
         return Seen(
             pilot=pilot,
             closed=self._is_closed(label, pilot, values.get("outlet")),

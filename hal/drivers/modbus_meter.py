@@ -29,12 +29,15 @@ FORGETTING: Final = 0.9
 """How much of the longest wait counts a poll later."""
 
 _CONDUCTORS = ("l1", "l2", "l3")
-_USED = frozenset(
+_NEEDED = frozenset(
     {"power_total", "energy_import", "energy_export", "frequency"}
     | {f"{kind}_{name}" for kind in ("voltage", "current", "power") for name in _CONDUCTORS}
 )
 _BESIDE = frozenset({"current_n", "power_factor", "reactive_total"})
 """What is told if it is there; a value that cannot be costs only itself."""
+
+USED: Final = _NEEDED | _BESIDE
+POLL_S: Final = 1.0
 
 
 class ModbusMeter(Meter):
@@ -50,7 +53,7 @@ class ModbusMeter(Meter):
         unit: int,
         register_map: RegisterMap,
         *,
-        poll_s: float = 1.0,
+        poll_s: float = POLL_S,
         fail_after_s: float = 10.0,
     ) -> None:
         """Say where the meter is; nothing is sent yet.
@@ -68,7 +71,7 @@ class ModbusMeter(Meter):
         """
         if poll_s <= 0 or fail_after_s <= 0:
             raise ValueError(f"poll_s {poll_s} and fail_after_s {fail_after_s} must be above 0")
-        self._device = MappedDevice(port, unit, register_map, names=_USED | _BESIDE)
+        self._device = MappedDevice(port, unit, register_map, names=USED)
         self._plausibility = Plausibility(register_map.max_power_w)
         self._poll_s, self._fail_after_s = poll_s, fail_after_s
         self._is_prepared = False

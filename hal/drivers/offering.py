@@ -157,6 +157,8 @@ class OfferingController(WatchedController):
         Raises:
             HalError: the device may have either current; the next look tries again.
         """
+        if self._written_a == self._wanted_a():
+            return
         async with self._writing:
             wanted_a = self._wanted_a()
             if wanted_a == self._written_a:

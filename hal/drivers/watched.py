@@ -8,7 +8,6 @@ that was not known before, is the driver's business.
 
 import asyncio
 from abc import abstractmethod
-from contextlib import suppress
 
 from hal.api import EvseController, EvseListener
 from hal.errors import BusError, HalError
@@ -108,15 +107,19 @@ class WatchedController(EvseController):
             self._wake.clear()
             early = self._early()
             ends_at = min(until, early) if early is not None and early > loop.time() else until
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(ends_at):
-                    await self._wake.wait()
-                    continue
-            return
+            alarm = loop.call_at(ends_at, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                alarm.cancel()
+            if loop.time() >= ends_at:
+                return
 
     def _report(self, listener: EvseListener, seen: Seen) -> None:
         """Tell every level that is new, what is broken before what is seen."""
         before = self._seen
+        if seen is before:
+            return
         self._seen = seen
         known = before.faults if before is not None else frozenset()
         for fault in sorted(seen.faults - known, key=lambda fault: fault.value):

@@ -18,6 +18,7 @@ BOUNDS = {
     "day.1.6": 20_000.0,
     "day.2.0.1": 20_000.0,
     "registers.decode": 3.0,
+    "polling.idle": 1.5,
     "composite.cold": 4.0,
     "composite.again": 0.02,
     "composite.growth": 4.8,

@@ -156,3 +156,50 @@ def test_whatever_protects_from_a_vehicle_counts_as_a_trip(fault):
         assert len(now.of(FaultCleared)) == 1
 
     told(story)
+
+
+async def read_for(now: Told, seconds: int, current_a: float = 0.0) -> int:
+    """Read the meter once a second; return how many readings were passed on."""
+    before = len(now.of(MeterRead))
+    for _ in range(seconds):
+        now.reporter.meter_read(replace(reading(0.0), current_a=Phases(current_a, 0.0, 0.0)))
+        await asyncio.sleep(1.0)
+    return len(now.of(MeterRead)) - before
+
+
+def test_without_a_vehicle_every_fifth_reading_is_passed_on():
+    async def story(now):
+        now.reporter.pilot_changed(PilotState.A)
+        now.reporter.outlet_changed(closed=False)
+        assert await read_for(now, 20) == 4
+
+    told(story)
+
+
+@pytest.mark.parametrize(
+    ("pilot", "is_closed", "current_a"),
+    [
+        (PilotState.B, False, 0.0),
+        (PilotState.A, True, 0.0),
+        (PilotState.A, False, 0.5),
+        (PilotState.A, False, -0.5),
+    ],
+)
+def test_every_reading_is_passed_on_that_could_tell_something(pilot, is_closed, current_a):
+    async def story(now):
+        now.reporter.pilot_changed(pilot)
+        now.reporter.outlet_changed(closed=is_closed)
+        assert await read_for(now, 10, current_a) == 10
+
+    told(story)
+
+
+def test_a_meter_that_is_well_again_is_told_at_once():
+    async def story(now):
+        now.reporter.pilot_changed(PilotState.A)
+        now.reporter.outlet_changed(closed=False)
+        assert await read_for(now, 1) == 1
+        now.reporter.meter_failed("no answer")
+        assert await read_for(now, 1) == 1
+
+    told(story)
