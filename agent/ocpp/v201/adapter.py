@@ -217,6 +217,8 @@ class Adapter201(Adapter):
                 return _write(wire, request_id, view)
             case TriggerMessageRequest():
                 return _trigger(wire, request_id, view)
+            case RequestStartTransactionRequest():
+                return Incoming(action, remote_control.start(wire, request_id, view), wire)
             case ReserveNowRequest() if reservation.is_by_type(wire):
                 return Answered(codec.encode(reservation.reserve_answer(reservation.BY_TYPE)))
             case CertificateSignedRequest():
@@ -299,8 +301,6 @@ def _request(wire: Wire, request_id: int) -> Request:
             return CacheClearRequested(request_id)
         case GetLocalListVersionRequest():
             return local_list.version(request_id)
-        case RequestStartTransactionRequest():
-            return remote_control.start(wire, request_id)
         case RequestStopTransactionRequest():
             return remote_control.stop(wire, request_id)
         case ResetRequest():

@@ -1,5 +1,6 @@
 """Block F on the wire: remote start and stop of transactions."""
 
+from agent.core import variables
 from agent.core.effects import Outcome
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
 from agent.ocpp.adapter import View
@@ -15,9 +16,15 @@ from agent.ocpp.v201.session import number_of, told_id
 from agent.ocpp.v201.smart_charging import from_wire as profile_from_wire
 
 
-def start(wire: RequestStartTransactionRequest, request_id: int) -> RemoteStartRequested:
-    """Return what a RequestStartTransaction asks for (F01, F02, K05)."""
-    group, profile = wire.group_id_token, wire.charging_profile
+def start(
+    wire: RequestStartTransactionRequest, request_id: int, view: View
+) -> RemoteStartRequested:
+    """Return what a RequestStartTransaction asks for (F01, F02, K05).
+
+    A station without smart charging passes a profile over (F01.FR.12).
+    """
+    has_profiles = view.settings.flag(variables.SMART_CHARGING_AVAILABLE)
+    group, profile = wire.group_id_token, wire.charging_profile if has_profiles else None
     return RemoteStartRequested(
         request_id,
         from_wire(wire.id_token),

@@ -1,5 +1,6 @@
 import pytest
 
+from agent.core import variables
 from agent.core.effects import Delivery, Done, Verdict
 from agent.core.events import RemoteStartRequested, RemoteStopRequested
 from agent.core.smart_charging.profile import (
@@ -11,6 +12,7 @@ from agent.core.smart_charging.profile import (
     Unit,
 )
 from agent.core.values import IdToken
+from agent.core.variables import Settings
 from agent.ocpp.v201.adapter import Adapter201
 from hal.types import TokenType
 from tests.ocpp.v201.facts import TX, Facts, answer, asked, started
@@ -64,6 +66,13 @@ def test_a_start_may_leave_the_evse_to_the_station_and_bring_a_profile():
             (Schedule(Unit.AMPERE, (Period(0, 6000),), schedule_id=1),),
         ),
     )
+
+
+def test_f01_fr_12_without_smart_charging_a_profile_is_passed_over():
+    without = Settings(factory={variables.SMART_CHARGING_AVAILABLE.name: "false"})
+    payload = {**START, "chargingProfile": PROFILE}
+    request = asked("RequestStartTransaction", payload, Facts(settings=without)).request
+    assert request == asked("RequestStartTransaction", START).request
 
 
 def test_a_granted_start_names_the_transaction_that_runs_already():
