@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote
 
-from agent.transfer.http import CONNECT_S, trusting
-from agent.transfer.job import Job, Place, Reason, TransferError
+from agent.transfer.job import CONNECT_S, Job, Place, Reason, TransferError
 from agent.transfer.local import Sink, chunks
 from agent.transfer.passage import Passage
+from agent.transfer.tls import trusting
 
 FTP_PORT, FTPS_PORT = 21, 990
 _ERRORS: Final = (ftplib.Error, OSError, EOFError, ValueError)

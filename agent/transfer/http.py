@@ -11,14 +11,12 @@ from urllib3.exceptions import HTTPError, SSLError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
 
-from agent.transfer.job import Job, Place, Reason, TransferError
+from agent.transfer.job import CONNECT_S, Job, Place, Reason, TransferError
 from agent.transfer.local import Sink, chunks
 from agent.transfer.passage import Passage
+from agent.transfer.tls import trusting
 
 MOST_REDIRECTS: Final = 5
-CONNECT_S: Final = 30.0
-"""How long a server may take to answer; for how long it may be silent says the job."""
-
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DENIED: Final = frozenset({401, 403, 407})
 _UNSUPPORTED: Final = frozenset({405, 501})
@@ -194,15 +192,6 @@ def _proxy(place: Place) -> Place | None:
         return Place(named if "://" in named else f"http://{named}")
     except TransferError:
         raise TransferError(Reason.FAILED, "the proxy of the environment is no URL") from None
-
-
-def trusting(roots: tuple[str, ...]) -> ssl.SSLContext:
-    """Return a context that trusts the system's authorities and some more."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for root in roots:
-        context.load_verify_locations(root)
-    return context
 
 
 def _told(error: Exception) -> str:

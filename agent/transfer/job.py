@@ -22,6 +22,9 @@ MODULES: Final = {
 
 CHUNK: Final = 1 << 16
 
+CONNECT_S: Final = 30.0
+"""How long a server may take to answer; for how long it may be silent says the job."""
+
 
 class Job(Value, frozen=True):
     """One file to fetch or to send.

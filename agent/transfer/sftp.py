@@ -15,8 +15,7 @@ from urllib.parse import unquote
 import asyncssh
 from asyncssh.known_hosts import SSHKnownHosts
 
-from agent.transfer.http import CONNECT_S
-from agent.transfer.job import Job, Place, Reason, TransferError
+from agent.transfer.job import CONNECT_S, Job, Place, Reason, TransferError
 from agent.transfer.local import Sink, chunks
 from agent.transfer.passage import Passage
 
