@@ -5,6 +5,8 @@ about it now: a level, like targets. Whatever interrupts it, the same work is be
 """
 
 import enum
+import re
+from typing import Final
 
 from agent.core.values import Stamp, Value
 
@@ -12,6 +14,14 @@ MOST_RETRIES = 20
 MOST_INTERVAL_S = 86_400
 USUAL_RETRIES, USUAL_INTERVAL_S = 3, 60
 """For requests that say nothing of them (1.6 reference 8.1)."""
+
+
+LOGIN_OF_URL: Final = re.compile(
+    r"([a-z][a-z0-9+.-]{1,15}://)"
+    r"(?:[^/\s\"']*@|[^/\s\"'@:]+:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"']*@)",
+    re.IGNORECASE,
+)
+"""User and password of a URL; also a password that should have been encoded and is not."""
 
 
 class FirmwareStatus(enum.Enum):
@@ -102,6 +112,11 @@ def bounded(retries: int | None, interval_s: int | None) -> tuple[int, int]:
     count = USUAL_RETRIES if retries is None else min(max(retries, 0), MOST_RETRIES)
     pause = USUAL_INTERVAL_S if interval_s is None else min(max(interval_s, 0), MOST_INTERVAL_S)
     return count, pause
+
+
+def anonymous(text: str, hidden: str = "***") -> str:
+    """Return a text whose URLs name neither user nor password."""
+    return LOGIN_OF_URL.sub(rf"\1{hidden}@", text)
 
 
 def scheme(location: str) -> str:

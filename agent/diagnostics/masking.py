@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 
 from agent.core.events import Event, SettingsWriteRequested
+from agent.core.orders import anonymous
 from agent.core.variables import Access, find
-from agent.diagnostics.redact import HIDDEN, USER_OF_URL
+from agent.diagnostics.redact import HIDDEN
 
 _NAMES: Final = ("authorizationkey", "basicauthpassword")
 """Names of the setting, as any frame spells it."""
@@ -25,7 +26,7 @@ def frame(text: str | bytes) -> str:
         decoded = msgspec.json.decode(shown)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         is_secret = any(name in shown.casefold() for name in _NAMES)
-        return HIDDEN if is_secret else _anonymous(shown)
+        return HIDDEN if is_secret else anonymous(shown)
     masked = _masked(decoded)
     return shown if masked == decoded else msgspec.json.encode(masked).decode()
 
@@ -45,10 +46,6 @@ def _is_secret(name: str) -> bool:
     return variable is None or variable.access is Access.WRITE_ONLY
 
 
-def _anonymous(text: str) -> str:
-    return USER_OF_URL.sub(rf"\1{HIDDEN}@", text)
-
-
 def _masked(value: Any) -> Any:
     match value:
         case dict():
@@ -60,7 +57,7 @@ def _masked(value: Any) -> Any:
         case list() | tuple():
             return [_masked(item) for item in value]
         case str():
-            return _anonymous(value)
+            return anonymous(value)
         case _:
             return value
 

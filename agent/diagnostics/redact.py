@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import quote
 
+from agent.core.orders import LOGIN_OF_URL
+
 HIDDEN: Final = "***"
 SHORTEST_SECRET: Final = 4
 """A shorter text is no secret, and hiding it would hide half of every line."""
-
-USER_OF_URL: Final = re.compile(
-    r"([a-z][a-z0-9+.-]{1,15}://)"
-    r"(?:[^/\s\"']*@|[^/\s\"'@:]+:(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"']*@)",
-    re.IGNORECASE,
-)
-"""User and password of a URL; also a password that should have been encoded and is not."""
 
 _OF_QUERIES = "sig|signature|token|key|secret|password|passwd|credential"
 _OF_TOKENS = "idTag|parentIdTag|idToken|id_token|groupIdToken|group|authorized"
@@ -39,7 +34,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], .
         ),
         lambda match: match[1] + HIDDEN,
     ),
-    (USER_OF_URL, lambda match: f"{match[1]}{HIDDEN}@"),
+    (LOGIN_OF_URL, lambda match: f"{match[1]}{HIDDEN}@"),
     (
         re.compile(rf"(?i)([?&][a-z0-9_.-]*(?:{_OF_QUERIES})=)[^&\s\"'\\]+"),
         lambda match: match[1] + HIDDEN,

@@ -8,19 +8,33 @@ chunk is a list of entries in MessagePack, and an entry is one of
   came of them.
 
 A file that ends within a chunk, as after a power cut, is whole up to there.
+
+Locations of files are written without user and password, in events and stations alike: the core
+never looks at them, and does the same without.
 """
 
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from mmap import mmap
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, TypeVar, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from agent.core import effects as told
 from agent.core.effects import Effect
-from agent.core.events import Event, MessageFailed, MeterFailed, MeterRead
+from agent.core.events import (
+    Event,
+    LogRequested,
+    MessageFailed,
+    MeterFailed,
+    MeterRead,
+    UpdateRequested,
+    UpdateWorkEnded,
+    UploadEnded,
+)
+from agent.core.orders import LogOrder, UpdateOrder, anonymous
 from agent.core.station import Station
 from agent.core.targets import Targets
 from agent.core.values import Env, Stamp
@@ -77,7 +91,7 @@ _entries: Final = msgspec.msgpack.Decoder(tuple[Entry, ...])
 
 def whole(station: Station, version: str) -> Whole:
     """Return the entry that a station can be made of again."""
-    return Whole(version, msgspec.Raw(_encoder.encode(station)))
+    return Whole(version, msgspec.Raw(_encoder.encode(_anonymous_station(station))))
 
 
 def turn(lived: Sequence[Lived], effects: Sequence[Effect], wanted: Targets) -> Turn:
@@ -96,13 +110,46 @@ def digest(effects: Sequence[Effect], wanted: Targets) -> bytes:
 
 
 def _step(event: Event, env: Env, *, is_plain: bool) -> Step:
-    content: Any = event
+    content: Any = _anonymous_event(event)
     if isinstance(event, MessageFailed):  # which message it was, only its type says
         content = (type(event.message).__name__, event.message, event.reason)
     raw = msgspec.Raw(_encoder.encode(content))
     if is_plain:
         return Step(type(event).__name__, raw, env.now)
     return Step(type(event).__name__, raw, env.now, env.fresh_id, env.jitter)
+
+
+_Order = TypeVar("_Order", UpdateOrder, LogOrder)
+
+
+def _anonymous_event(event: Event) -> Event:
+    match event:
+        case UpdateRequested():
+            return replace(event, order=_anonymous(event.order))
+        case LogRequested():
+            return replace(event, order=_anonymous(event.order))
+        case UpdateWorkEnded():
+            return replace(event, work=replace(event.work, order=_anonymous(event.work.order)))
+        case UploadEnded():
+            return replace(event, work=replace(event.work, order=_anonymous(event.work.order)))
+        case _:
+            return event
+
+
+def _anonymous_station(station: Station) -> Station:
+    firmware, diagnostics = station.firmware, station.diagnostics
+    if (update := firmware.update) is not None:
+        firmware = replace(firmware, update=replace(update, order=_anonymous(update.order)))
+    if (check := firmware.check) is not None:
+        firmware = replace(firmware, check=replace(check, order=_anonymous(check.order)))
+    if (upload := diagnostics.upload) is not None:
+        order = _anonymous(upload.order)
+        diagnostics = replace(diagnostics, upload=replace(upload, order=order))
+    return replace(station, firmware=firmware, diagnostics=diagnostics)
+
+
+def _anonymous(order: _Order) -> _Order:
+    return replace(order, location=anonymous(order.location))
 
 
 def station_of(entry: Whole) -> Station:

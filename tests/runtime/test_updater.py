@@ -10,14 +10,18 @@ import tarfile
 import pytest
 
 from agent.core import durable
-from agent.core.effects import LogAnswer, Reply, Report, Restart
+from agent.core.effects import LogAnswer, Reply, Report, Restart, Verdict
 from agent.core.events import (
+    AuthorizationAnswered,
     BootAnswered,
     EvseDetected,
     LinkUp,
     LogRequested,
+    MeterRead,
+    OutletChanged,
     PilotChanged,
     PowerUp,
+    TokenPresented,
     UpdateRequested,
 )
 from agent.core.orders import (
@@ -29,7 +33,14 @@ from agent.core.orders import (
     UpdateOrder,
     UploadStatus,
 )
-from agent.core.values import EvseCapabilities, EvseSpec, RegistrationStatus, StationInfo
+from agent.core.values import (
+    AuthorizationStatus,
+    EvseCapabilities,
+    EvseSpec,
+    RegistrationStatus,
+    StationInfo,
+    TokenInfo,
+)
 from agent.runtime.clock import SystemWorld
 from agent.runtime.kernel import Kernel
 from agent.runtime.transfers import FileSetup
@@ -40,6 +51,7 @@ from agent.store.database import Store
 from hal.types import PilotState
 from tests.firmware.bundles import Station, bundle
 from tests.firmware.pki import NOW_S, ec_key, leaf, signed_text
+from tests.support.core import TAG, reading
 from tests.transfer.servers import http_server, tls_files
 
 S = FirmwareStatus
@@ -56,7 +68,7 @@ class Still:
 class Life:
     """One boot of an agent without hardware and without a link."""
 
-    def __init__(self, directory, boot):
+    def __init__(self, directory, boot, factory=None):
         self.store = Store.open(directory / "state")
         loaded = self.store.load()
         station = durable.restored(
@@ -65,7 +77,7 @@ class Life:
             info=StationInfo("CP1", "Example", "Wallbox One", None, "1.4.0"),
             specs=(EvseSpec(1, 1, 32.0, 3),),
             profiles=1,
-            factory={},
+            factory=factory or {},
             protocols=PROTOCOLS,
         )
         self.effects, self.told = [], asyncio.Event()
@@ -221,6 +233,43 @@ def test_an_image_that_is_not_there_is_a_failed_download(tmp_path, station, site
     assert asyncio.run(life()) == [S.DOWNLOADING, S.DOWNLOAD_FAILED]
 
 
+def test_a_download_that_pauses_goes_on_with_the_part_that_has_come(tmp_path, station, site):
+    """The helper is ended while somebody charges; the next one asks for the rest."""
+
+    async def life():
+        life = Life(tmp_path, 1, {"FirmwareCtrlr.DownloadWhileCharging": "false"})
+        async with life.running(updater(life, station, site, tmp_path)):
+            life.link()
+            await life.until(lambda: life.kernel.station.firmware.installer is not None)
+            order = UpdateOrder(None, f"{site.url}/halting", retries=0)
+            life.kernel.post(UpdateRequested(1, order))
+            await asyncio.to_thread(site.asked.wait, 60.0)
+            part = tmp_path / "state/firmware/image-1"
+            while part.stat().st_size < 1_000_000:  # noqa: ASYNC110  it is the helper's file
+                await asyncio.sleep(0.01)
+            life.kernel.post(OutletChanged(1, closed=False))
+            life.kernel.post(MeterRead(1, reading(1000.0)))
+            life.kernel.post(PilotChanged(1, PilotState.C))
+            life.kernel.post(TokenPresented(TAG, 1))
+            accepted = TokenInfo(AuthorizationStatus.ACCEPTED)
+            life.kernel.post(AuthorizationAnswered(1, TAG, accepted))
+            await life.until(lambda: life.records(FirmwareReported)[-1:] == [S.DOWNLOAD_PAUSED])
+            life.kernel.post(PilotChanged(1, PilotState.A))
+            await life.until(lambda: S.DOWNLOADED in life.records(FirmwareReported))
+        return life.records(FirmwareReported)
+
+    assert asyncio.run(life())[:4] == [
+        S.DOWNLOADING,
+        S.DOWNLOAD_PAUSED,
+        S.DOWNLOADING,
+        S.DOWNLOADED,
+    ]
+    ranges = [headers.get("Range") for _, _, headers in site.seen]
+    assert len(ranges) == 2
+    assert ranges[0] is None
+    assert int(ranges[1][len("bytes=") : -1]) >= 1_000_000
+
+
 def test_without_slots_there_are_no_updates(tmp_path, station, site):
     (station.slots / "current").unlink()
 
@@ -243,7 +292,7 @@ def facts():
     return status, ({"name": "X", "value": SECRET},)
 
 
-def sent(tmp_path, site, kind, place="/logs"):
+def sent(tmp_path, site, kind, place="/logs", retries=0):
     log = SecurityLog(tmp_path / "state")
 
     async def life():
@@ -253,7 +302,7 @@ def sent(tmp_path, site, kind, place="/logs"):
         setup = LogSetup(tmp_path / "state", (SECRET,), FileSetup((site.root,)))
         async with life.running(Uploader(setup, life.kernel, facts)):
             life.link()
-            order = LogOrder(9, kind, f"{site.url}{place}", retries=0)
+            order = LogOrder(9, kind, f"{site.url}{place}", retries=retries, retry_interval_s=0)
             life.kernel.post(LogRequested(1, order))
             await life.until(lambda: len(life.records(LogReported)) == 2)
         (answer,) = [
@@ -303,3 +352,44 @@ def test_the_security_log_is_written_and_sent(tmp_path, site):
 )
 def test_why_a_log_is_not_taken_is_told(tmp_path, site, place, status):
     assert sent(tmp_path, site, LogKind.SECURITY, place)[1] == [UploadStatus.UPLOADING, status]
+
+
+def test_a_second_log_ends_the_first_in_the_middle(tmp_path, site):
+    """N01.FR.12 and FR.20, with a server that does not take the first."""
+
+    async def life():
+        life = Life(tmp_path, 1)
+        setup = LogSetup(tmp_path / "state", files=FileSetup((site.root,)))
+        async with life.running(Uploader(setup, life.kernel, facts)):
+            life.link()
+            first = LogOrder(1, LogKind.DIAGNOSTICS, f"{site.url}/silent")
+            life.kernel.post(LogRequested(1, first))
+            await asyncio.to_thread(site.asked.wait, 60.0)
+            second = LogOrder(2, LogKind.SECURITY, f"{site.url}/logs")
+            life.kernel.post(LogRequested(2, second))
+            await life.until(lambda: len(life.records(LogReported)) == 4)
+        reports = [item.record for item in life.effects if isinstance(item, Report)]
+        told = [(one.request_id, one.status) for one in reports if isinstance(one, LogReported)]
+        replies = [
+            item.outcome.verdict
+            for item in life.effects
+            if isinstance(item, Reply) and isinstance(item.outcome, LogAnswer)
+        ]
+        return told, replies
+
+    told, replies = asyncio.run(life())
+    assert told == [
+        (1, UploadStatus.UPLOADING),
+        (1, UploadStatus.ACCEPTED_CANCELED),
+        (2, UploadStatus.UPLOADING),
+        (2, UploadStatus.UPLOADED),
+    ]
+    assert replies == [Verdict.ACCEPTED, Verdict.ACCEPTED_CANCELED]
+    assert len(site.files) == 1
+    assert list((tmp_path / "state/logs").iterdir()) == []
+
+
+def test_a_log_that_a_busy_server_refuses_is_sent_at_the_next_attempt(tmp_path, site):
+    statuses = sent(tmp_path, site, LogKind.SECURITY, "/busy", retries=1)[1]
+    assert statuses == [UploadStatus.UPLOADING, UploadStatus.UPLOADED]
+    assert [command for command, _, _ in site.seen] == ["PUT", "PUT"]

@@ -7,7 +7,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.core.effects import Effect
-from agent.core.events import DeadlinePassed, Event, MeterFailed, MeterRead
+from agent.core.events import (
+    DeadlinePassed,
+    Event,
+    InstallerFound,
+    LogRequested,
+    MeterFailed,
+    MeterRead,
+    UpdateRequested,
+    UpdateWorkEnded,
+    UploadEnded,
+)
+from agent.core.orders import (
+    Failure,
+    LogKind,
+    LogOrder,
+    Step,
+    UpdateOrder,
+    UpdateWork,
+    UploadStatus,
+    UploadWork,
+)
 from agent.core.routing import step
 from agent.core.station import Station, targets
 from agent.store import trace
@@ -94,6 +114,32 @@ def test_a_station_is_the_same_again() -> None:
     assert again.outbox == station.outbox
     assert again.settings == station.settings
     assert targets(again) == targets(station)
+
+
+def test_the_login_of_a_location_is_not_kept_and_nothing_comes_out_otherwise() -> None:
+    """Orders are compared with each other and with the work that ends: all lose the same."""
+    image = UpdateOrder(7, "https://user:s3cret@host/image", None, None, "PEM", "c2ln")
+    logs = LogOrder(8, LogKind.DIAGNOSTICS, "ftp://user:s3cret@host/logs")
+    asked = UpdateWork(1, Step.CHECK, image)
+    events: list[Event] = [
+        InstallerFound("slots", "a"),
+        LogRequested(1, logs),
+        LogRequested(2, logs),
+        UpdateRequested(3, image),
+        UpdateWorkEnded(asked),
+        UpdateWorkEnded(UpdateWork(1, Step.DOWNLOAD, image), Failure.TRANSFER, "cut off"),
+        UploadEnded(UploadWork(1, logs, "CP001_x.tar.gz"), UploadStatus.UPLOAD_FAILURE),
+    ]
+    for begin in range(len(events)):
+        bench = Bench(2, protocols=("FTP", "HTTPS")).ready(2)
+        for event in events[:begin]:
+            bench.post(event)
+        kept = [trace.whole(bench.station, VERSION)]
+        assert b"s3cret" not in zlib.decompress(trace.packed(kept)[4:])
+        content = recorded(bench, events[begin:])
+        found = list(trace.entries(content))
+        assert "s3cret" not in str(found)
+        assert replayed(content).firmware.update is not None
 
 
 def test_a_plain_reading_costs_little() -> None:

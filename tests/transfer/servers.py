@@ -135,6 +135,17 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.set()
         self.server.stopping.wait()
 
+    def get_halting(self):
+        """Send a part and halt, once; then have the rest."""
+        if self.server.asked.is_set():
+            return self.get_good()
+        self.begin(200, len(CONTENT), ETag='"v1"')
+        self.wfile.write(CONTENT[:1_500_000])
+        self.server.asked.set()
+        self.server.stopping.wait()
+        self.close_connection = True
+        return None
+
     def get_private(self):
         if "Authorization" not in self.headers:
             return self.begin(401, 0)
@@ -142,9 +153,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         self.server.seen.append((self.command, self.path, dict(self.headers)))
+        if self.path.startswith("/silent"):
+            self.get_silent()
         body = self.body()
         if self.path.startswith("/denied"):
             return self.begin(403, 0)
+        if self.path.startswith("/busy") and not self.server.broken:
+            self.server.broken = True
+            return self.begin(503, 0)
         if self.path.startswith("/bad"):
             return self.begin(400, 0)
         if self.path.startswith(("/postonly", "/readonly")):
