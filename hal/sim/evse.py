@@ -28,6 +28,8 @@ from hal.api import (
 )
 from hal.errors import BusError, DeviceError
 from hal.sim.meter import Register
+from hal.sim.plugs import Plugs
+from hal.sim.reports import Reports
 from hal.sim.signer import Signer
 from hal.sim.timer import Timer
 from hal.sim.vehicle import SWITCH_OFF_S, Draw, SimRefused, Vehicle
@@ -43,9 +45,6 @@ from hal.types import (
 
 CONTACTOR_S = 0.05
 """Time a contactor takes to move, its mirror contact with it (IEC 61851-1: within 0.1 s)."""
-
-USUAL_CABLE_A = 32.0
-"""Rating of a cable that a vehicle leaves behind, if it did not say another."""
 
 MAX_DRAW_A = 100.0
 """The most that a disobedient vehicle can be made to draw, A per phase."""
@@ -93,7 +92,6 @@ class SimulatedEvse(
         signs: bool = False,
     ) -> None:
         self._signer = Signer("SIM-0001") if signs else None
-        self._connectors = connectors
         self._phases = self._live_phases = phases
         self._max_ma = int(max_a * 1000)
         self._capabilities = EvseCapabilities(
@@ -106,11 +104,8 @@ class SimulatedEvse(
         )
         self._report_s, self._idle_report_s = report_s, idle_report_s
         self._register = Register(phases=phases, energy_wh=energy_wh)
-        self._listener: EvseListener | None = None
         self._roles = 0
-        self._vehicle: Vehicle | None = None
-        self._left_a: float | None = None  # rating of a cable that a vehicle has left
-        self._connector_id = 1
+        self._plugs = Plugs(connectors, is_tethered=is_tethered)
         self._s2_closed = False
         self._offer_ma = 0
         self._outlet_closed = False
@@ -119,13 +114,12 @@ class SimulatedEvse(
         self._forced_ma: int | None = None
         self._temperature_c: float | None = None
         self._faults: dict[Fault, str] = {}
-        self._told_faults: set[Fault] = set()
+        self._reports = Reports(self._faults)
         self._expiry = Timer(self.make_safe)
         self._reaction = Timer(self._react)
         self._contactor = Timer(self._move_contactor)
-        self._report = Timer(self._report_meter)
+        self._next_reading = Timer(self._report_meter)
         self._target_closed = False
-        self._told: tuple[PilotState, int] | None = None
 
     # What the agent sees
 
@@ -135,23 +129,23 @@ class SimulatedEvse(
         Raises:
             DeviceError: another listener is being served.
         """
-        if self._roles and listener is not self._listener:
+        if self._roles and listener is not self._reports.listener:
             raise DeviceError("this simulated EVSE already reports to another listener")
         self._roles += 1
         try:
             if self._roles == 1:
                 self.make_safe()
-                self._listener = listener
+                self._reports.listener = listener
                 listener.detected(self._capabilities)
-                self._report_all_faults()
+                self._reports.all_faults()
                 self._report_levels()
                 self._report_meter()
             await asyncio.get_running_loop().create_future()
         finally:
             self._roles -= 1
             if self._roles == 0:
-                self._listener = None
-                self._report.stop()
+                self._reports.listener = None
+                self._next_reading.stop()
 
     async def offer(self, limit_a: float, *, valid_s: float) -> None:
         """Offer current; see `EvseController.offer`.
@@ -188,7 +182,7 @@ class SimulatedEvse(
         is_stuck = self._is_jammed or Fault.CONNECTOR_LOCK_FAILURE in self._faults
         if self._capabilities.has_lock and not is_stuck and locked is not self._locked:
             self._locked = locked
-            self._report_lock()
+            self._reports.lock(locked=locked)
 
     async def switch(self, phases: int) -> None:
         """Connect one phase or three; see `PhaseSwitch.switch`.
@@ -236,19 +230,9 @@ class SimulatedEvse(
         Raises:
             SimRefused: no such connector, or a vehicle is plugged already.
         """
-        self._require_connector(connector_id)
-        if self._vehicle is not None:
-            raise SimRefused(
-                f"a vehicle is plugged into connector {self._connector_id} already"
-            )
-        if self._left_a is not None and connector_id != self._connector_id:
-            raise SimRefused(f"a cable is plugged into connector {self._connector_id} already")
-        vehicle = vehicle or Vehicle()
-        if self._left_a is not None:  # it takes the cable that is there
-            vehicle = structs.replace(vehicle, ampacity_a=self._left_a)
-        self._vehicle, self._connector_id, self._left_a = vehicle, connector_id, None
+        self._plugs.plug(connector_id, vehicle or Vehicle())
         self._forced_ma = None
-        self._report_cable()
+        self._reports.cable(self._plugs.cable_a)
         self._consider()
 
     def unplug(self, connector_id: int = 1, *, leaves_cable: bool = False) -> None:
@@ -260,17 +244,8 @@ class SimulatedEvse(
         Raises:
             SimRefused: no such connector, or nothing is plugged into it.
         """
-        self._require_connector(connector_id)
-        is_here = self._connector_id == connector_id
-        if not is_here or (self._vehicle is None and self._left_a is None):
-            raise SimRefused(f"nothing is plugged into connector {connector_id}")
-        is_detached = leaves_cable and not self._capabilities.is_tethered
-        rating_a = (
-            self._vehicle.ampacity_a if self._vehicle else self._left_a
-        ) or USUAL_CABLE_A
-        self._left_a = rating_a if is_detached else None
-        self._vehicle = None
-        self._report_cable()
+        self._plugs.unplug(connector_id, leaves_cable=leaves_cable)
+        self._reports.cable(self._plugs.cable_a)
         self._consider()
 
     def set_ready(self, ready: bool) -> None:
@@ -279,14 +254,12 @@ class SimulatedEvse(
         Raises:
             SimRefused: no vehicle is plugged.
         """
-        vehicle = self._require_vehicle()
-        self._vehicle = structs.replace(vehicle, ready=ready)
+        self._plugs.set_ready(ready=ready)
         self._consider()
 
     def present(self, id_token: IdToken) -> None:
         """Hold a token before the reader; a failed reader does not notice."""
-        if self._listener is not None and Fault.READER_FAILURE not in self._faults:
-            self._listener.token_presented(id_token)
+        self._reports.token(id_token)
 
     def fault(self, fault: Fault, info: str = "simulated") -> None:
         """Break something; see `HARMLESS_FAULTS` for what opens the contactor.
@@ -298,7 +271,7 @@ class SimulatedEvse(
         if fault in self._faults:
             return
         self._faults[fault] = info
-        self._report_faults()
+        self._reports.faults()
         if fault not in HARMLESS_FAULTS:
             self._operate(closed=False)
         self._consider()
@@ -310,7 +283,7 @@ class SimulatedEvse(
         if fault not in self._faults:
             return
         del self._faults[fault]
-        self._report_faults()
+        self._reports.faults()
         if fault is Fault.COMMUNICATION_FAULT:
             self._report_levels()
         if fault is Fault.CONTACTOR_FAULT:
@@ -361,7 +334,7 @@ class SimulatedEvse(
         if value is None or not low <= value <= high:
             raise SimRefused(f"temperature = {value}: {low:g} to {high:g} °C can be set")
         self._temperature_c = value
-        self._report_temperature()
+        self._reports.temperature(value)
 
     # What the bench and the simulator process look at
 
@@ -370,11 +343,11 @@ class SimulatedEvse(
         """Return the present pilot state."""
         if Fault.PILOT_FAULT in self._faults:
             return PilotState.E
-        if self._vehicle is None:
+        if self._plugs.vehicle is None:
             return PilotState.A
         if not self._s2_closed:
             return PilotState.B
-        return PilotState.D if self._vehicle.needs_ventilation else PilotState.C
+        return PilotState.D if self._plugs.vehicle.needs_ventilation else PilotState.C
 
     @property
     def outlet_closed(self) -> bool:
@@ -426,10 +399,6 @@ class SimulatedEvse(
     # The board's own logic
 
     @property
-    def _is_silent(self) -> bool:
-        return Fault.COMMUNICATION_FAULT in self._faults
-
-    @property
     def _is_well(self) -> bool:
         return self._faults.keys() <= HARMLESS_FAULTS
 
@@ -441,21 +410,12 @@ class SimulatedEvse(
         return self.pilot in READY_STATES and self._effective_ma > 0
 
     def _require_answer(self) -> None:
-        if self._is_silent:
+        if self._reports.is_silent:
             raise BusError("the simulated controller does not answer")
-
-    def _require_connector(self, connector_id: int) -> None:
-        if not 1 <= connector_id <= self._connectors:
-            raise SimRefused(f"connector {connector_id}: there are 1 to {self._connectors}")
-
-    def _require_vehicle(self) -> Vehicle:
-        if self._vehicle is None:
-            raise SimRefused("no vehicle is plugged")
-        return self._vehicle
 
     def _consider(self) -> None:
         """Let vehicle and board follow what has just changed."""
-        vehicle = self._vehicle
+        vehicle = self._plugs.vehicle
         if vehicle is None or not vehicle.ready:
             self._reaction.stop()
             self._s2_closed = False
@@ -474,8 +434,8 @@ class SimulatedEvse(
         if self.pilot not in READY_STATES:
             self._operate(closed=False)
         self._flow()
-        if self._told != (self.pilot, self._connector_id):
-            self._report_pilot()
+        if self._reports.shown != (self.pilot, self._plugs.connector_id):
+            self._reports.pilot(self.pilot, self._plugs.connector_id)
 
     def _operate(self, *, closed: bool) -> None:
         self._target_closed = closed
@@ -489,12 +449,12 @@ class SimulatedEvse(
             return
         self._outlet_closed = self._target_closed
         self._flow()
-        self._report_outlet()
+        self._reports.outlet(closed=self._outlet_closed)
 
     def _flow(self) -> None:
         """Set the current that vehicle, offer and contactor make now."""
         now_us, old = _now_us(), self._register.draw
-        vehicle, phases, aim_ma, span_s = self._vehicle, 0, 0, 0.0
+        vehicle, phases, aim_ma, span_s = self._plugs.vehicle, 0, 0, 0.0
         if vehicle is not None and self._s2_closed and self._outlet_closed:
             phases = min(vehicle.phases, self._live_phases)
             aim_ma, span_s = vehicle.draws_ma(self._effective_ma), vehicle.adapt_s
@@ -513,70 +473,20 @@ class SimulatedEvse(
     # Reports
 
     def _report_levels(self) -> None:
-        self._report_cable()
-        self._report_lock()
-        self._report_pilot()
-        self._report_outlet()
-        self._report_temperature()
-
-    def _report_faults(self) -> None:
-        """Tell what has come and gone; a silent controller is only known to be silent."""
-        if self._listener is None:
-            return
-        seen = set(self._faults)
-        if self._is_silent:
-            seen = self._told_faults | {Fault.COMMUNICATION_FAULT}
-        for fault in sorted(seen - self._told_faults, key=_name):
-            self._listener.fault_raised(fault, self._faults[fault])
-        for fault in sorted(self._told_faults - seen, key=_name):
-            self._listener.fault_cleared(fault)
-        self._told_faults = seen
-
-    def _report_all_faults(self) -> None:
-        """Tell a listener that may know what an earlier run told it, and nothing since."""
-        known, self._told_faults = self._told_faults - self._faults.keys(), set()
-        self._report_faults()
-        for fault in sorted(known, key=_name):
-            if self._listener is not None:
-                self._listener.fault_cleared(fault)
-
-    def _report_pilot(self) -> None:
-        if self._listener is not None and not self._is_silent:
-            self._told = (self.pilot, self._connector_id)
-            self._listener.pilot_changed(self.pilot, self._connector_id)
-
-    def _report_outlet(self) -> None:
-        if self._listener is not None and not self._is_silent:
-            self._listener.outlet_changed(closed=self._outlet_closed)
-
-    def _report_cable(self) -> None:
-        if self._listener is not None and not self._is_silent:
-            cable_a = self._vehicle.ampacity_a if self._vehicle else self._left_a
-            self._listener.cable_changed(None if self._capabilities.is_tethered else cable_a)
-
-    def _report_lock(self) -> None:
-        if self._listener is None or self._is_silent or not self._capabilities.has_lock:
-            return
-        self._listener.lock_changed(locked=self._locked)
-
-    def _report_temperature(self) -> None:
-        if self._listener is None or self._is_silent or self._temperature_c is None:
-            return
-        self._listener.temperature_read(self._temperature_c)
+        self._reports.cable(self._plugs.cable_a)
+        if self._capabilities.has_lock:
+            self._reports.lock(locked=self._locked)
+        self._reports.pilot(self.pilot, self._plugs.connector_id)
+        self._reports.outlet(closed=self._outlet_closed)
+        if self._temperature_c is not None:
+            self._reports.temperature(self._temperature_c)
 
     def _report_meter(self) -> None:
-        if self._listener is None:
+        if self._reports.listener is None:
             return
-        if Fault.POWER_METER_FAILURE in self._faults:
-            self._listener.meter_failed("the simulated meter does not answer")
-        else:
-            self._listener.meter_read(self.reading())
+        self._reports.meter(self.reading())
         flows = self._register.draw.flows
-        self._report.start(self._report_s if flows else self._idle_report_s)
-
-
-def _name(fault: Fault) -> str:
-    return fault.value
+        self._next_reading.start(self._report_s if flows else self._idle_report_s)
 
 
 def _flag(point: str, value: float | None) -> bool:

@@ -121,7 +121,7 @@ def test_a_vehicle_that_does_not_let_go_is_cut_off_by_an_opening_at_once():
         rig.evse.plug(1, QUICK)
         await rig.controller.offer(16.0, valid_s=600.0)
         await recorder.until(lambda now: now.outlet_closed)
-        rig.evse._vehicle = STUBBORN
+        rig.evse._plugs.vehicle = STUBBORN
         rig.board.heard.clear()
         await rig.controller.offer(0.0, valid_s=600.0)
         await asyncio.sleep(0.5)
