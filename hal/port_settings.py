@@ -3,8 +3,13 @@
 [port.meters]
 driver = "modbus_tcp"
 host   = "192.168.1.50"
+
+[port.modules]
+driver  = "can"
+channel = "can0"
 """
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
@@ -46,4 +51,44 @@ class ModbusSerialSettings(Value, frozen=True, tag="modbus_serial", tag_field="d
     echo: bool = False
 
 
-PortSettings: TypeAlias = ModbusTcpSettings | ModbusSerialSettings
+class CanSettings(Value, frozen=True, tag="can", tag_field="driver"):
+    """A CAN line.
+
+    Attributes:
+        channel: by the interface: a network interface of the kernel ("can0"), the path of a
+            serial adapter, a group and a port ("239.74.163.2:43113"), or any name.
+        interface: the last two are for benches and tests.
+        bitrate: bits per second. The kernel's interface has it from whoever sets it up, and
+            it is told here so that frames are paced by it.
+        settle_s: how long a serial adapter takes to start when it is opened.
+    """
+
+    channel: Text
+    interface: Literal["socketcan", "slcan", "udp_multicast", "virtual"] = "socketcan"
+    bitrate: Annotated[int, Meta(ge=10_000, le=1_000_000)] = 125_000
+    settle_s: Annotated[float, Meta(ge=0.0, le=10.0)] = 2.0
+
+
+ModbusPortSettings: TypeAlias = ModbusTcpSettings | ModbusSerialSettings
+PortSettings: TypeAlias = ModbusPortSettings | CanSettings
+
+_SLCAN_KBIT = (10, 20, 50, 100, 125, 250, 500, 750, 1000)
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+_GROUP = re.compile(r"(22[4-9]|23[0-9])(\.[0-9]{1,3}){3}:([0-9]{1,5})")
+
+
+def wrong_can(settings: CanSettings) -> tuple[str, str] | None:
+    """Return the key that is wrong for the interface, and why; None if all is right."""
+    channel = settings.channel
+    match settings.interface:
+        case "socketcan" if _INTERFACE.fullmatch(channel) is None:
+            return "channel", "must be the name of a network interface, such as can0"
+        case "slcan" if not channel.startswith("/"):
+            return "channel", "must be the path of a serial adapter, such as /dev/ttyACM0"
+        case "slcan" if settings.bitrate not in [kbit * 1000 for kbit in _SLCAN_KBIT]:
+            allowed = ", ".join(map(str, _SLCAN_KBIT))
+            return "bitrate", f"must be one that SLCAN has: {allowed} kbit/s"
+        case "udp_multicast" if _GROUP.fullmatch(channel) is None:
+            return "channel", "must be a multicast group and a port, as 239.74.163.2:43113"
+        case _:
+            return None

@@ -165,6 +165,18 @@ NO_OUTPUT = ConverterLimits(0.0, 0.0, 0.0, 0.0)
 """Limits of a converter of which nothing is there or known."""
 
 
+class CanFrame(Value, frozen=True):
+    """One data frame on a CAN line.
+
+    Attributes:
+        can_id: extended identifier, 29 bits.
+        data: at most eight bytes.
+    """
+
+    can_id: int
+    data: bytes
+
+
 class TokenType(enum.Enum):
     """Kinds of id token (OCPP 2.0.1 IdTokenEnumType)."""
 

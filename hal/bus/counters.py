@@ -1,11 +1,12 @@
 """What a line has seen, and which units on it do not answer.
 
-`PortCounters` are for people; `Tally` keeps them. `Silence` keeps one dead unit from taking
-the time of the others: after `PATIENCE` unanswered requests its polls are refused at once,
-for longer and longer, at most `LONGEST_S`. Commands always go out.
+`PortCounters` and `CanCounters` are for people; `Tally` keeps them. `Silence` keeps one dead
+unit from taking the time of the others: after `PATIENCE` unanswered requests its polls are
+refused at once, for longer and longer, at most `LONGEST_S`. Commands always go out.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
 
 from hal.types import Value
 
@@ -42,10 +43,39 @@ class PortCounters(Value, frozen=True):
     load: float = 0.0
 
 
-class Tally:
-    """Counts; `of` names one of the whole-number counters."""
+class CanCounters(Value, frozen=True):
+    """What a CAN port has seen since it was made.
 
-    def __init__(self) -> None:
+    Attributes:
+        connects: how often it was opened.
+        sent, received: frames.
+        ignored: frames that are no data frames with 29-bit identifiers.
+        errors: frames that the line did not take, attempts to open it, and losses.
+        bus_offs: how often the controller has left the line because of errors on it.
+        load: part of the time that it sends, 0 to 1, over some ten seconds.
+    """
+
+    connects: int = 0
+    sent: int = 0
+    received: int = 0
+    ignored: int = 0
+    errors: int = 0
+    bus_offs: int = 0
+    load: float = 0.0
+
+
+_Counters = TypeVar("_Counters", bound=PortCounters | CanCounters)
+
+
+class Tally(Generic[_Counters]):
+    """Counts; `of` names one of the whole-number counters.
+
+    Args:
+        kind: what the counters are handed out as.
+    """
+
+    def __init__(self, kind: type[_Counters]) -> None:
+        self._kind: Callable[..., _Counters] = kind
         self._counts: dict[str, int] = {}
         self._load = self._busy_s = 0.0
         self._window_at: float | None = None
@@ -63,9 +93,9 @@ class Tally:
             self._load = min(1.0, self._busy_s / window_s)
             self._window_at, self._busy_s = until_s, 0.0
 
-    def counters(self) -> PortCounters:
+    def counters(self) -> _Counters:
         """Return what has happened so far."""
-        return PortCounters(**self._counts, load=round(self._load, 3))
+        return self._kind(**self._counts, load=round(self._load, 3))
 
 
 class Silence:

@@ -83,7 +83,7 @@ class ModbusPort(ABC):
         self._is_garbled = self._is_waiting = False
         self._tables: dict[tuple[int, int], list[int]] = {}
         self._sharing = asyncio.Lock()
-        self._tally, self._silence = Tally(), Silence()
+        self._tally, self._silence = Tally(PortCounters), Silence()
         self._paces_s: dict[int, float] = {}
         self._asked_at: dict[int, float] = {}
         # Every silent unit would otherwise be a line per poll; counters and listeners tell.

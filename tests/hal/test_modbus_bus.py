@@ -822,7 +822,7 @@ def test_an_answer_that_nobody_waits_for_is_counted_and_dropped():
 
 
 def test_the_load_of_a_line_is_the_part_of_the_time_that_it_was_taken():
-    tally = Tally()
+    tally = Tally(PortCounters)
     for second in range(11):
         tally.busy(second, second + 0.25)
     assert tally.counters() == PortCounters(load=0.268)
