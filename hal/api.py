@@ -321,7 +321,8 @@ class PowerConverter(Protocol):
         deliver is not asked of the others before (hardware reference 1.5, rule 11).
     C6. Without any module, or without the bus, it is `Fault.COMMUNICATION_FAULT`. What is
         wanted is on the wire before that fault is cleared, and readings come after it.
-    C7. A reading is the sum of fresh measurements; none is told while one is missing.
+    C7. A reading is made of fresh measurements; for a module that is silent the most that it
+        may deliver is counted. None is told while no module measures.
     """
 
     @abstractmethod

@@ -23,6 +23,7 @@ from hal.api import (
     Indicator,
     Meter,
     PhaseSwitch,
+    PowerConverter,
     ResidualCurrent,
     TokenReader,
 )
@@ -37,10 +38,16 @@ from hal.board_file import (
     modbus_meter,
 )
 from hal.controller_settings import LineControllerSettings, OpenEvseSettings
+from hal.converter_settings import ConverterSettings
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
 from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
-from hal.port_settings import ModbusSerialSettings, ModbusTcpSettings, PortSettings
+from hal.port_settings import (
+    CanSettings,
+    ModbusPortSettings,
+    ModbusSerialSettings,
+    ModbusTcpSettings,
+)
 from hal.reader_settings import (
     HidReaderSettings,
     Pn532Settings,
@@ -53,7 +60,8 @@ from hal.sim.vehicle import SimRefused
 from hal.types import IdToken
 
 if TYPE_CHECKING:
-    from hal.bus.counters import PortCounters
+    from hal.bus.can import CanPort
+    from hal.bus.counters import CanCounters, PortCounters
     from hal.bus.modbus import ModbusPort
     from hal.drivers.openevse import OpenEvse
     from hal.drivers.safety_mcu import SafetyMcu
@@ -82,7 +90,7 @@ class _HasCounters(Protocol):
     """A line that counts."""
 
     @property
-    def counters(self) -> "PortCounters | None":
+    def counters(self) -> "PortCounters | CanCounters | None":
         """Return what it has seen; None when it has never been opened."""
 
 
@@ -139,7 +147,7 @@ class Hardware:
     def ports(self) -> dict[str, dict[str, float]]:
         """Return what each port has seen, by its name in the board file, for people.
 
-        The figures are those of `hal.bus.counters.PortCounters`.
+        The figures are those of `PortCounters` and `CanCounters` in `hal.bus.counters`.
         """
         counters = {name: port.counters for name, port in self._ports.items()}
         return {
@@ -192,6 +200,7 @@ class _Builder:
         self._board = board
         self._state_directory = state_directory
         self._ports: dict[str, ModbusPort] = {}
+        self._can_ports: dict[str, CanPort] = {}
         self.counting: dict[str, _HasCounters] = {}
 
     def evse(self, evse: EvseSettings) -> EvseHardware:
@@ -299,10 +308,28 @@ class _Builder:
 
     def _port(self, name: str) -> "ModbusPort":
         if name not in self._ports:
-            self._ports[name] = _modbus_port(self._board.ports[name])
+            settings = self._board.ports[name]
+            if isinstance(settings, CanSettings):
+                raise AssertionError(f"{name} is a CAN line, as the check has not told")
+            self._ports[name] = _modbus_port(settings)
             self.lines.append(self._ports[name])
             self.counting[name] = self._ports[name]
         return self._ports[name]
+
+    def converter(self, settings: ConverterSettings) -> PowerConverter:
+        from hal.drivers.module_families import power_modules  # noqa: PLC0415 - see the module
+
+        return power_modules(self._can_port(settings.port), settings)
+
+    def _can_port(self, name: str) -> "CanPort":
+        if name not in self._can_ports:
+            settings = self._board.ports[name]
+            if not isinstance(settings, CanSettings):
+                raise AssertionError(f"{name} is no CAN line, as the check has not told")
+            port = self._can_ports[name] = can_port(settings)
+            self.lines.append(port)
+            self.counting[name] = port
+        return self._can_ports[name]
 
     def _the_simulator(self) -> "Simulator":
         if self.simulator is None:
@@ -368,7 +395,28 @@ class _SimulatedMeter(Meter):
         return self._meter
 
 
-def _modbus_port(settings: PortSettings) -> "ModbusPort":
+def can_port(settings: CanSettings) -> "CanPort":
+    """Return the port of a CAN line; nothing is opened yet.
+
+    Raises:
+        BoardError: python-can is not installed.
+    """
+    from hal.bus import can  # noqa: PLC0415 - see the module
+
+    channel, bitrate = settings.channel, settings.bitrate
+    match settings.interface:
+        case "socketcan":
+            return can.socketcan(channel, bitrate=bitrate)
+        case "slcan":
+            return can.slcan(channel, bitrate=bitrate, settle_s=settings.settle_s)
+        case "udp_multicast":
+            group, _, port = channel.rpartition(":")
+            return can.udp(group, int(port), bitrate=bitrate)
+        case "virtual":
+            return can.virtual(channel, bitrate=bitrate)
+
+
+def _modbus_port(settings: ModbusPortSettings) -> "ModbusPort":
     from hal.bus.modbus import SerialPort, TcpPort  # noqa: PLC0415 - see the module
 
     match settings:

@@ -43,10 +43,12 @@ from hal.input_settings import (
 )
 from hal.port_settings import (
     LOOPBACK,
+    CanSettings,
     ModbusSerialSettings,
     ModbusTcpSettings,
     Name,
     PortSettings,
+    wrong_can,
 )
 from hal.reader_settings import (
     OwnReaderSettings,
@@ -352,8 +354,8 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
         at: schema.Path = ("evse", index)
         yield from _in_controller(evse, at, data, maps)
         for key, device in _on_modbus(evse):
-            if device.port not in data.port:
-                yield (*at, key, "port"), _no_port(device.port, data)
+            if (text := _no_modbus(device.port, data)) is not None:
+                yield (*at, key, "port"), text
         meter = modbus_meter(evse)
         if meter is None:
             continue
@@ -419,6 +421,11 @@ def _in_lines(data: BoardFile) -> Iterator[_Mistake]:
         for name, port in data.port.items()
         if isinstance(port, ModbusSerialSettings)
     }
+    owners |= {
+        port.channel: f"port {name}"
+        for name, port in data.port.items()
+        if isinstance(port, CanSettings) and port.interface == "slcan"
+    }
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         if isinstance(evse.reader, OwnReaderSettings):
@@ -441,16 +448,21 @@ def _in_grid_input(data: BoardFile) -> Iterator[_Mistake]:
         case SimulatedInputSettings() if not all(map(_is_simulated, data.evse)):
             yield ("grid_input", "driver"), "a simulated input needs a board that is simulated"
         case ModbusInputSettings() as found:
-            if found.port not in data.port:
-                yield ("grid_input", "port"), _no_port(found.port, data)
+            if (text := _no_modbus(found.port, data)) is not None:
+                yield ("grid_input", "port"), text
             if (text := wrong_bit(found)) is not None:
                 yield ("grid_input", "bit"), text
         case _:
             return
 
 
-def _no_port(name: str, data: BoardFile) -> str:
-    return f"there is no port {name} (known: {', '.join(data.port) or 'none'})"
+def _no_modbus(name: str, data: BoardFile) -> str | None:
+    """Return why a port cannot carry Modbus, None if it can."""
+    if name not in data.port:
+        return f"there is no port {name} (known: {', '.join(data.port) or 'none'})"
+    if isinstance(data.port[name], CanSettings):
+        return f"port {name} is a CAN line; this device is on Modbus"
+    return None
 
 
 def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
@@ -477,9 +489,17 @@ def _in_ports(data: BoardFile) -> Iterator[_Mistake]:
         used[data.grid_input.port] += 1
     is_simulated = all(_is_simulated(evse) for evse in data.evse)
     addresses: dict[tuple[str, int], str] = {}
+    channels: dict[tuple[str, str], str] = {}
     for name, port in data.port.items():
         if not used[name]:
             yield ("port", name), f"nothing is on port {name}; remove it or use it"
+        if isinstance(port, CanSettings):
+            if (wrong := wrong_can(port)) is not None:
+                yield ("port", name, wrong[0]), wrong[1]
+            other = channels.setdefault((port.interface, port.channel), name)
+            if other != name:
+                text = f"{port.channel} is port {other} already; its devices share it"
+                yield ("port", name, "channel"), text
         if not isinstance(port, ModbusTcpSettings):
             continue
         served = is_simulated and _is_local(port)

@@ -59,7 +59,7 @@ class Conversation(Generic[M]):
         self._settings, self._decoder, self._told = settings, decoder, told
         self._timeout_s = timeout_s
         self._turns = Turns(settings.path)
-        self._tally = Tally()
+        self._tally = Tally(PortCounters)
         self._number = 0
         self._line: SerialLine | None = None
         self._is_open = asyncio.Event()

@@ -95,7 +95,7 @@ def test_a_file_without_mistakes_gives_its_evses_by_id_and_its_maps(tmp_path):
         ('port = "bus"', 'port = "bux"', 1, "nothing is on port bus"),
         ('"eastron-sdm630"', '"eastron"', 9, "there is no eastron.toml in "),
         ('"modbus_meter"', '"sunspec"', 9, 'driver must be "modbus_meter"'),
-        ('"modbus_tcp"', '"can"', 2, 'must be one of "modbus_tcp", "modbus_serial"'),
+        ('"modbus_tcp"', '"modbus"', 2, 'one of "modbus_tcp", "modbus_serial", "can"'),
         ("port = 0", "port = 70000", 3, "port must be an integer (at least 0, at most 65535)"),
         ("port = 0", 'port = 0\nhost = "10.0.0.1"', 3, "port 0 is for simulated meters"),
         (
@@ -112,6 +112,48 @@ def test_a_mistake_is_told_with_its_line_and_what_is_allowed(tmp_path, old, new,
     mistakes = found(tmp_path, ONE.replace(old, new, 1))
 
     assert any(one.startswith(f"{line}: ") and says in one for one in mistakes), mistakes
+
+
+CAN = """
+[port.{name}]
+driver = "can"
+channel = "{channel}"
+interface = "{interface}"
+"""
+
+
+def can(name: str, channel: str, interface: str = "socketcan") -> str:
+    return CAN.format(name=name, channel=channel, interface=interface)
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "says"),
+    [
+        (can("modules", "can0"), 12, "nothing is on port modules"),
+        (can("modules", "/dev/ttyACM0"), 14, "must be the name of a network interface"),
+        (can("one", "can0") + can("other", "can0"), 19, "can0 is port one already"),
+        (
+            'reader = { driver = "pn532", path = "/dev/ttyACM0" }\n'
+            + can("modules", "/dev/ttyACM0", "slcan"),
+            11,
+            "/dev/ttyACM0 belongs to port modules: a line has one owner",
+        ),
+    ],
+)
+def test_a_mistake_in_a_can_line_is_told_with_its_line(tmp_path, more, line, says):
+    mistakes = found(tmp_path, ONE + more)
+
+    assert any(one.startswith(f"{line}: ") and says in one for one in mistakes), mistakes
+
+
+def test_a_modbus_device_is_not_on_a_can_line(tmp_path):
+    text = ONE.replace('"modbus_tcp"\nport = 0', '"can"\nchannel = "can0"')
+    grid = '\n[grid_input]\ndriver = "modbus_input"\nport = "bus"\nlimit_w = 4200\n'
+
+    mistakes = found(tmp_path, text + grid)
+
+    says = "port bus is a CAN line; this device is on Modbus"
+    assert mistakes == [f"9: {says}", f"14: {says}"]
 
 
 SITE = """
