@@ -42,12 +42,8 @@ from hal.converter_settings import ConverterSettings
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
 from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
-from hal.port_settings import (
-    CanSettings,
-    ModbusPortSettings,
-    ModbusSerialSettings,
-    ModbusTcpSettings,
-)
+from hal.lines import can_port, modbus_port
+from hal.port_settings import CanSettings, ModbusTcpSettings
 from hal.reader_settings import (
     HidReaderSettings,
     Pn532Settings,
@@ -311,7 +307,7 @@ class _Builder:
             settings = self._board.ports[name]
             if isinstance(settings, CanSettings):
                 raise AssertionError(f"{name} is a CAN line, as the check has not told")
-            self._ports[name] = _modbus_port(settings)
+            self._ports[name] = modbus_port(settings)
             self.lines.append(self._ports[name])
             self.counting[name] = self._ports[name]
         return self._ports[name]
@@ -389,49 +385,10 @@ class _SimulatedMeter(Meter):
         """Return the driver for a port; the same one, which knows the register, if it can."""
         if self._meter is None or tcp_port != self._tcp_port:
             self.close()
-            self._line = _modbus_port(ModbusTcpSettings(port=tcp_port))
+            self._line = modbus_port(ModbusTcpSettings(port=tcp_port))
             self._meter = _modbus_meter(self._board, self._settings, self._line)
             self._tcp_port = tcp_port
         return self._meter
-
-
-def can_port(settings: CanSettings) -> "CanPort":
-    """Return the port of a CAN line; nothing is opened yet.
-
-    Raises:
-        BoardError: python-can is not installed.
-    """
-    from hal.bus import can  # noqa: PLC0415 - see the module
-
-    channel, bitrate = settings.channel, settings.bitrate
-    match settings.interface:
-        case "socketcan":
-            return can.socketcan(channel, bitrate=bitrate)
-        case "slcan":
-            return can.slcan(channel, bitrate=bitrate, settle_s=settings.settle_s)
-        case "udp_multicast":
-            group, _, port = channel.rpartition(":")
-            return can.udp(group, int(port), bitrate=bitrate)
-        case "virtual":
-            return can.virtual(channel, bitrate=bitrate)
-
-
-def _modbus_port(settings: ModbusPortSettings) -> "ModbusPort":
-    from hal.bus.modbus import SerialPort, TcpPort  # noqa: PLC0415 - see the module
-
-    match settings:
-        case ModbusTcpSettings():
-            return TcpPort(settings.host, settings.port, framing=settings.framing)
-        case ModbusSerialSettings():
-            return SerialPort(
-                settings.path,
-                baudrate=settings.baudrate,
-                parity=settings.parity,
-                stopbits=settings.stopbits,
-                framing=settings.framing,
-                rs485=settings.rs485,
-                echo=settings.echo,
-            )
 
 
 def _line_controller(

@@ -44,11 +44,11 @@ from hal.input_settings import (
 from hal.port_settings import (
     LOOPBACK,
     CanSettings,
-    ModbusSerialSettings,
     ModbusTcpSettings,
     Name,
     PortSettings,
-    wrong_can,
+    serial_path,
+    wrong_can_lines,
 )
 from hal.reader_settings import (
     OwnReaderSettings,
@@ -416,16 +416,8 @@ def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
 
 def _in_lines(data: BoardFile) -> Iterator[_Mistake]:
     """Yield serial lines that two devices claim, and what else is wrong with readers."""
-    owners = {
-        port.path: f"port {name}"
-        for name, port in data.port.items()
-        if isinstance(port, ModbusSerialSettings)
-    }
-    owners |= {
-        port.channel: f"port {name}"
-        for name, port in data.port.items()
-        if isinstance(port, CanSettings) and port.interface == "slcan"
-    }
+    paths = {name: serial_path(port) for name, port in data.port.items()}
+    owners = {path: f"port {name}" for name, path in paths.items() if path is not None}
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         if isinstance(evse.reader, OwnReaderSettings):
@@ -484,22 +476,16 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
 
 
 def _in_ports(data: BoardFile) -> Iterator[_Mistake]:
+    for name, key, text in wrong_can_lines(data.port):
+        yield ("port", name, key), text
     used = Counter(device.port for evse in data.evse for _, device in _on_modbus(evse))
     if isinstance(data.grid_input, ModbusInputSettings):
         used[data.grid_input.port] += 1
     is_simulated = all(_is_simulated(evse) for evse in data.evse)
     addresses: dict[tuple[str, int], str] = {}
-    channels: dict[tuple[str, str], str] = {}
     for name, port in data.port.items():
         if not used[name]:
             yield ("port", name), f"nothing is on port {name}; remove it or use it"
-        if isinstance(port, CanSettings):
-            if (wrong := wrong_can(port)) is not None:
-                yield ("port", name, wrong[0]), wrong[1]
-            other = channels.setdefault((port.interface, port.channel), name)
-            if other != name:
-                text = f"{port.channel} is port {other} already; its devices share it"
-                yield ("port", name, "channel"), text
         if not isinstance(port, ModbusTcpSettings):
             continue
         served = is_simulated and _is_local(port)

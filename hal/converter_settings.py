@@ -112,6 +112,9 @@ ConverterSettings: TypeAlias = (
     InfypowerSettings | WinlineSettings | MaxwellSettings | UUGreenSettings | R48xxSettings
 )
 
+MODULE_FAMILIES = ("infypower", "winline", "maxwell", "uugreen", "r48xx")
+"""Their names as drivers."""
+
 _BITRATE = 125_000
 _R48XX_V = (41.5, 58.5)
 

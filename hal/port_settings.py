@@ -10,6 +10,7 @@ channel = "can0"
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
@@ -90,5 +91,29 @@ def wrong_can(settings: CanSettings) -> tuple[str, str] | None:
             return "bitrate", f"must be one that SLCAN has: {allowed} kbit/s"
         case "udp_multicast" if _GROUP.fullmatch(channel) is None:
             return "channel", "must be a multicast group and a port, as 239.74.163.2:43113"
+        case _:
+            return None
+
+
+def wrong_can_lines(ports: Mapping[str, PortSettings]) -> Iterator[tuple[str, str, str]]:
+    """Yield the mistakes in CAN lines: name of the port, its key, and what is wrong."""
+    channels: dict[tuple[str, str], str] = {}
+    for name, port in ports.items():
+        if not isinstance(port, CanSettings):
+            continue
+        if (wrong := wrong_can(port)) is not None:
+            yield name, *wrong
+        other = channels.setdefault((port.interface, port.channel), name)
+        if other != name:
+            yield name, "channel", f"{port.channel} is port {other} already; they can share it"
+
+
+def serial_path(port: PortSettings) -> str | None:
+    """Return the device file that a port has for itself, None for one without."""
+    match port:
+        case ModbusSerialSettings():
+            return port.path
+        case CanSettings(interface="slcan"):
+            return port.channel
         case _:
             return None

@@ -1,7 +1,7 @@
 """Bring up hardware without the agent: check files, find, read and simulate devices.
 
 MAP is a file, or the name of a shipped register map such as eastron-sdm630. The agent must
-not be running on the same serial line: one process owns a port.
+not be running on the same line: one process owns a port.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agent.commands.invocation import (
     CONFIGURATION,
@@ -22,6 +22,7 @@ from agent.commands.invocation import (
     printable,
     whole_number,
 )
+from hal.converter_settings import MODULE_FAMILIES, MOST_MODULES
 from hal.errors import HalError
 from hal.files import FileProblems
 from hal.tools import scanning
@@ -31,16 +32,23 @@ from hal.tools.line import MODBUS_PORT, Line, known_maps, named_map
 from hal.tools.looking import Look, Looker, Row
 from hal.tools.simulating import simulated
 
+if TYPE_CHECKING:
+    from hal.bus.can import CanPort
+    from hal.tools.modules import Seen
+
 _ACTIONS: Final = {
     "check": "report every mistake in register maps and board files, offline",
     "scan": "find devices on a line: rates, parities, units, and which map fits",
     "probe": "read a device once by a map",
     "watch": "read a device again and again, with marks on what cannot be",
     "exercise": "lead through a first charge with a controller, step by step",
-    "simulate": "serve a map on a TCP port or a pseudo terminal",
+    "simulate": "serve a map on a TCP port or a pseudo terminal, or power modules on CAN",
+    "modules": "list the DC power modules on a CAN line; turns nothing on or off",
 }
 _CLEAR: Final = "\x1b[H\x1b[J"
+_CHANNEL: Final = "can0, the path of a serial adapter, or a group as 239.74.163.2:43113"
 _unit = whole_number(1, 255)
+_count = whole_number(1, MOST_MODULES)
 _tcp = whole_number(0, 65_535)
 
 
@@ -54,8 +62,12 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
         for name, text in _ACTIONS.items()
     }
     actions["check"].add_argument("files", nargs="+", type=Path, metavar="FILE")
-    for name in ("probe", "watch", "exercise", "simulate"):
+    for name in ("probe", "watch", "exercise"):
         actions[name].add_argument("map", metavar="MAP", help="a file or a map's name")
+    actions["simulate"].add_argument(
+        "map", metavar="MAP", help="a file or a map's name; with --can a family of modules"
+    )
+    _declare_modules(actions["modules"], actions["simulate"])
     for name in ("scan", "probe", "watch", "exercise"):
         _declare_line(actions[name])
     for name in ("probe", "watch", "exercise", "simulate"):
@@ -111,6 +123,10 @@ def execute(args: argparse.Namespace) -> int:
             return _run(_watch(args))
         case "exercise":
             return _run(_exercise(args))
+        case "modules":
+            return _run(_modules(args))
+        case _ if args.can is not None:
+            return _run(_simulate_modules(args))
         case _:
             return _run(_simulate(args))
 
@@ -141,6 +157,17 @@ def _declare_scan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parities", default="NEO", help="default: NEO")
     parser.add_argument(
         "--timeout", type=float, default=0.2, metavar="S", help="per unit (default: 0.2 s)"
+    )
+
+
+def _declare_modules(
+    modules: argparse.ArgumentParser, simulate: argparse.ArgumentParser
+) -> None:
+    modules.add_argument("family", choices=MODULE_FAMILIES, help="what they speak")
+    modules.add_argument("--can", required=True, metavar="CHANNEL", help=_CHANNEL)
+    simulate.add_argument("--can", metavar="CHANNEL", help=_CHANNEL)
+    simulate.add_argument(
+        "--modules", type=_count, default=2, metavar="N", help="with --can (default: 2)"
     )
 
 
@@ -316,26 +343,75 @@ def _bar(total: int) -> Any:
     return tqdm(total=total, unit="way", leave=False)
 
 
+async def _modules(args: argparse.Namespace) -> int:
+    from hal.tools.modules import ModuleLooker  # noqa: PLC0415 - brings CAN and simulators
+
+    port = _can(args)
+    try:
+        found = await ModuleLooker(port, args.family).look()
+    finally:
+        port.close()
+    for line in columns([module_row(one) for one in found]):
+        print(line)
+    if not found:
+        print("nothing answers; is a module powered, is the line terminated?", file=sys.stderr)
+    return DONE if found else FAILED
+
+
+async def _simulate_modules(args: argparse.Namespace) -> int:
+    from hal.tools.modules import simulated_modules  # noqa: PLC0415 - see above
+
+    if args.map not in MODULE_FAMILIES:
+        known = ", ".join(MODULE_FAMILIES)
+        raise UsageError(
+            f"pilotwire hal simulate: {args.map!r} is no family of modules: {known}"
+        )
+    port = _can(args)
+    try:
+        async with simulated_modules(port, args.map, args.modules):
+            print(f"{args.modules} {args.map} modules on {printable(args.can)}", flush=True)
+            await _until_ended()
+    finally:
+        port.close()
+    return DONE
+
+
+def _can(args: argparse.Namespace) -> "CanPort":
+    from hal.tools.modules import line  # noqa: PLC0415 - see above
+
+    try:
+        return line(args.can)
+    except ValueError as error:
+        raise UsageError(
+            f"pilotwire hal {args.action}: --can {printable(str(error))}"
+        ) from error
+
+
 async def _simulate(args: argparse.Namespace) -> int:
     register_map = named_map(args.map)
     unit = args.unit or register_map.serial.unit
     fixed = dict(_fixed(one) for one in args.set)
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
         async with simulated(register_map, unit=unit, tcp_port=args.tcp, fixed=fixed) as (
             _,
             where,
         ):
             print(printable(f"{register_map.id} as unit {unit} on {where}"), flush=True)
-            await ended.wait()
+            await _until_ended()
     except ValueError as error:
         raise UsageError(f"pilotwire hal simulate: {error}") from error
     except OSError as error:
         print(f"cannot listen: {error.strerror}", file=sys.stderr)
         return FAILED
     return DONE
+
+
+async def _until_ended() -> None:
+    """Wait until somebody ends this command."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
 
 
 def _fixed(text: str) -> tuple[str, float]:
@@ -358,3 +434,20 @@ def _shown(row: Row) -> str:
     if not row.doubt:
         return f"{value:<24} ok"
     return f"{value:<24} {'!!' if row.is_needed else '? '} {row.doubt}"
+
+
+def module_row(seen: "Seen") -> tuple[str, str]:
+    """Return a power module as a line: its address, and what it says."""
+    parts = [
+        "-" if seen.voltage_v is None else f"{seen.voltage_v:.1f} V",
+        "-" if seen.current_a is None else f"{seen.current_a:.1f} A",
+    ]
+    if seen.temperature_c is not None:
+        parts.append(f"{seen.temperature_c:.0f} C")
+    if seen.condition is not None:
+        parts.append("on" if seen.condition.is_on else "off")
+    if (most := seen.rating) is not None:
+        parts.append(f"{most.min_v:g} to {most.max_v:g} V, {most.max_a:g} A, {most.max_w:g} W")
+    if seen.condition is not None and seen.condition.alarms:
+        parts.append("!! " + ", ".join(sorted(one.value for one in seen.condition.alarms)))
+    return f"module {seen.address}", "  ".join(parts)

@@ -13,6 +13,8 @@ import pytest
 
 from agent.cli import main
 from agent.commands import hal
+from hal.protocols.power_module import Alarm, Condition
+from hal.tools.modules import Seen
 
 ROOT = Path(__file__).parents[2]
 MAPS = ROOT / "config/registers"
@@ -244,3 +246,65 @@ def test_exercise_needs_the_map_of_a_controller(capsys):
     assert main(["hal", "exercise", "abb-b23", "--tcp", "127.0.0.1"]) == 1
     assert "abb-b23 is no map of an EVSE controller" in capsys.readouterr().err
     assert main(["hal", "exercise", "evse-din", "--tcp", "127.0.0.1", "--patience", "0"]) == 2
+
+
+# --- power modules ---
+
+GROUP = f"239.74.163.2:{45_000 + os.getpid() % 2_000}"
+
+
+@pytest.fixture(scope="module")
+def modules() -> Iterator[None]:
+    """Three modules in another process, on a CAN line that is a multicast group."""
+    options = ["simulate", "infypower", "--can", GROUP, "--modules", "3"]
+    command = [sys.executable, "-m", "agent", "hal", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout.readline() == f"3 infypower modules on {GROUP}\n"
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_modules_lists_who_answers_on_a_can_line_and_what_they_can_do(modules, capsys):
+    assert main(["hal", "modules", "infypower", "--can", GROUP]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert [line.split("  ")[0] for line in lines] == ["module 0", "module 1", "module 2"]
+    assert lines[2].endswith("0.0 V  0.0 A  27 C  off  150 to 1000 V, 100 A, 30000 W")
+
+
+def test_modules_that_speak_something_else_are_not_there(modules, capsys):
+    assert main(["hal", "modules", "uugreen", "--can", GROUP]) == 1
+    assert "nothing answers; is a module powered" in capsys.readouterr().err
+
+
+def test_a_module_that_reports_alarms_is_marked():
+    condition = Condition(4, is_on=True, alarms=frozenset({Alarm.FAN, Alarm.FAULT}))
+    assert hal.module_row(Seen(4, condition=condition)) == (
+        "module 4",
+        "-  -  on  !! fan, fault",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["modules", "infypower", "--can", "a/b"], "must be the name of a network interface"),
+        (["modules", "infypower", "--can", "10.0.0.1:5"], "must be a multicast group"),
+        (["modules", "tesla", "--can", "can0"], "invalid choice"),
+        (
+            ["simulate", "sdm630", "--can", "can0"],
+            "'sdm630' is no family of modules: infypower",
+        ),
+        (["simulate", "uugreen", "--can", "can0", "--modules", "33"], "33"),
+    ],
+)
+def test_modules_refuses_what_cannot_be_meant(options, says, capsys):
+    assert main(["hal", *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", ["modules", "simulate"])
+def test_a_can_line_that_is_not_there_is_said(action, capsys):
+    assert main(["hal", action, "infypower", "--can", "pw-none"]) == 1
+    assert "pw-none: cannot be opened" in capsys.readouterr().err
