@@ -17,11 +17,13 @@ LONGEST_KEY: Final = 500
 """Characters that a value of 1.6 has room for; no key is shown in part."""
 
 _BY_POINT: Final[Mapping[str, tuple[Measurand, ...]]] = {
+    "current_dc": (Measurand.CURRENT_IMPORT,),
     "current_l1": (Measurand.CURRENT_IMPORT,),
     "energy_export": (Measurand.ENERGY_EXPORT,),
     "frequency": (Measurand.FREQUENCY,),
     "power_factor": (Measurand.POWER_FACTOR,),
     "reactive_total": (Measurand.REACTIVE_IMPORT, Measurand.REACTIVE_EXPORT),
+    "voltage_dc": (Measurand.VOLTAGE, Measurand.POWER_OFFERED),
     "voltage_l1": (Measurand.VOLTAGE, Measurand.POWER_OFFERED),
 }
 
@@ -40,7 +42,7 @@ def offered(specs: Sequence[EvseSpec]) -> tuple[str, ...]:
     What at least one EVSE measures can be wanted; the others leave it out.
     """
     found = {one for spec in specs for one in _of(spec)}
-    most = max((spec.phases for spec in specs), default=1)
+    most = max((0 if spec.is_dc else spec.phases for spec in specs), default=1)
     phased = (
         f"{one.value}.L{phase + 1}" for one in PHASED if one in found for phase in range(most)
     )
@@ -81,7 +83,8 @@ def _key(number: int, public_key: str) -> Variable:
 
 
 def _of(spec: EvseSpec) -> Iterable[Measurand]:
+    vehicles = (Measurand.SOC,) if spec.is_dc else ()
     if spec.measures is None:
-        return Measurand
+        return (*(one for one in Measurand if one is not Measurand.SOC), *vehicles)
     own = (one for point in spec.measures for one in _BY_POINT.get(point, ()))
-    return (*_ALWAYS, *own)
+    return (*_ALWAYS, *own, *vehicles)

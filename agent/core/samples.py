@@ -77,8 +77,15 @@ def _figures(
             *zip(_each(reading.current_a, count), _PHASES, strict=False),
             (reading.current_n_a, "N"),
         ],
+        Measurand.SOC: [(reading.soc_pct, None)],
         Measurand.VOLTAGE: [*zip(volts, _PHASES_N, strict=False)],
     }
+    if reading.dc is not None:  # an outlet has no phases, and no offer in A
+        figures |= {
+            Measurand.CURRENT_IMPORT: [(reading.dc.current_a, None)],
+            Measurand.CURRENT_OFFERED: [],
+            Measurand.VOLTAGE: [(reading.dc.voltage_v, None)],
+        }
     return {
         measurand.value: [
             Quantity(measurand, value, phase) for value, phase in found if value is not None

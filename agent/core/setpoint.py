@@ -30,20 +30,20 @@ def limits(evse: Evse) -> tuple[Limit, ...]:
         found.append(Limit(SHARE, supply.share_ma / 1000))
     if supply.is_switching:
         found.append(Limit(PHASES, 0.0))
-    least_ma = min(offerable_ma(limit.limit_a) for limit in found)
+    least_ma = min(offerable_ma(limit.limit_a, evse.spec.step_ma) for limit in found)
     if supply.asks_s is not None and supply.offer_ma < least_ma:
         origin = RAMP if supply.paused_s is None else PAUSE
         found.append(Limit(origin, supply.offer_ma / 1000))
     return tuple(found)
 
 
-def offerable_ma(limit_a: float) -> int:
-    """Return what can be offered under a limit: whole steps of 0.1 A, 0 or at least 6 A.
+def offerable_ma(limit_a: float, step_ma: int = 100) -> int:
+    """Return what can be offered under a limit: whole steps, 0 or at least 6 A.
 
     The tolerance keeps a float such as 16.1 from losing a whole step.
     """
-    steps = int(limit_a * 10 + 1e-6)
-    return steps * 100 if steps * 100 >= LOWEST_OFFER_A * 1000 else 0
+    found_ma = int(limit_a * 1000 / step_ma + 1e-6) * step_ma
+    return found_ma if found_ma >= LOWEST_OFFER_A * 1000 else 0
 
 
 def own_limits(evse: Evse) -> tuple[Limit, ...]:
@@ -80,7 +80,7 @@ def _derated_a(spec: EvseSpec, heat_c: float) -> float | None:
 
 def setpoint_a(evse: Evse) -> float:
     """Return what may be offered at most, 0 when that is below the least offer."""
-    own_ma = min(offerable_ma(limit.limit_a) for limit in own_limits(evse))
+    own_ma = min(offerable_ma(limit.limit_a, evse.spec.step_ma) for limit in own_limits(evse))
     return min(own_ma, evse.supply.offer_ma) / 1000
 
 

@@ -320,7 +320,7 @@ def _claim(evse: Evse, rules: Rules, now_s: float) -> Claim | None:
     supply, session = evse.supply, evse.session
     if supply.asks_s is None or supply.is_switching or not isinstance(session, Active):
         return None
-    cap_ma = min(offerable_ma(limit.limit_a) for limit in own_limits(evse))
+    cap_ma = min(offerable_ma(limit.limit_a, evse.spec.step_ma) for limit in own_limits(evse))
     if supply.excess_ma:
         cap_ma = min(cap_ma, supply.offer_ma)  # it takes more already
     if not cap_ma or now_s < _resumes_s(supply, rules):

@@ -142,7 +142,7 @@ class ReadingContext(enum.Enum):
 
 
 class Measurand(enum.Enum):
-    """Measurands this station can sample; units are Wh, W, var, A, V, Hz and °C."""
+    """Measurands this station can sample; units are Wh, W, var, A, V, Hz, °C and %."""
 
     CURRENT_IMPORT = "Current.Import"
     CURRENT_OFFERED = "Current.Offered"
@@ -155,6 +155,7 @@ class Measurand(enum.Enum):
     POWER_OFFERED = "Power.Offered"
     REACTIVE_EXPORT = "Power.Reactive.Export"
     REACTIVE_IMPORT = "Power.Reactive.Import"
+    SOC = "SoC"
     TEMPERATURE = "Temperature"
     VOLTAGE = "Voltage"
 
@@ -246,6 +247,8 @@ class EvseSpec(Value, frozen=True):
         derates_c: temperatures in °C from which the offer is lowered, and at which only
             6 A are left; None without a sensor.
         measures: points of its meter, as register maps name them; None: all there are.
+        connector_type: of its connectors, in the words of 2.0.1 (ConnectorEnumType).
+        is_dc: it charges with direct current; its A per phase are those of its supply.
     """
 
     evse_id: int
@@ -257,11 +260,18 @@ class EvseSpec(Value, frozen=True):
     derates_c: tuple[float, float] | None = None
     switches_phases: bool = False
     measures: tuple[str, ...] | None = None
+    is_dc: bool = False
+    connector_type: str = "Unknown"
 
     @property
     def wiring(self) -> tuple[int, ...]:
         """Return the line conductors of its phases, in order."""
         return self.conductors or (0, 1, 2)[: self.phases]
+
+    @property
+    def step_ma(self) -> int:
+        """Return the finest step of an offer: a duty cycle is coarser than a converter."""
+        return 1 if self.is_dc else 100
 
 
 class Sharing(enum.Enum):

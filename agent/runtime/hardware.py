@@ -62,7 +62,7 @@ class EvseRunner:
     def __init__(self, hardware: EvseHardware, post: Callable[[Event], None]) -> None:
         self._hardware = hardware
         self._controller: EvseController = hardware.controller
-        self.reporter = Reporter(hardware.evse_id, post)
+        self.reporter = Reporter(hardware.evse_id, post, rated_a=hardware.max_a)
         self._wake = self.reporter.changed
         self._target = NOTHING
         self._is_aimed = asyncio.Event()

@@ -25,7 +25,7 @@ from agent.core.events import (
 )
 from agent.runtime.sanity import Sanity
 from hal.api import EvseListener
-from hal.types import EvseCapabilities, Fault, IdToken, MeterReading, PilotState
+from hal.types import MAX_OFFER_A, EvseCapabilities, Fault, IdToken, MeterReading, PilotState
 
 TRIPS: Final = frozenset({Fault.GROUND_FAILURE, Fault.DIODE_FAULT})
 """What protects people from a vehicle's defects; a vehicle that has one will trip again."""
@@ -57,7 +57,9 @@ class Reporter(EvseListener):
             reference 1.5, rule 8).
     """
 
-    def __init__(self, evse_id: int, post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, evse_id: int, post: Callable[[Event], None], *, rated_a: float = MAX_OFFER_A
+    ) -> None:
         self._evse_id, self._post = evse_id, post
         self.pilot: PilotState | None = None
         self.is_closed: bool | None = None
@@ -68,7 +70,7 @@ class Reporter(EvseListener):
         self.changed = asyncio.Event()
         self._raised: set[Fault] = set()
         self._failed: set[Fault] = set()
-        self._sanity = Sanity()
+        self._sanity = Sanity(rated_a=rated_a)
         self._quiet_until = -math.inf
         self._trips = 0  # of the present vehicle
         self._waiting: dict[Fault, asyncio.TimerHandle | None] = {}  # None: for the unplug

@@ -148,13 +148,20 @@ def _meter(evse: Evse, now: Stamp) -> dict[str, Any] | None:
     reading = evse.inputs.reading
     if reading is None:
         return None
-    return {
+    figures = {
         "energy_import_wh": reading.energy_import_wh,
         "power_w": reading.power_w,
         "current_a": _phases(reading.current_a),
         "voltage_v": _phases(reading.voltage_v),
         "stale": evse.inputs.fresh_reading(now) is None,
     }
+    if reading.dc is not None:
+        figures["dc"] = {
+            "voltage_v": reading.dc.voltage_v,
+            "current_a": reading.dc.current_a,
+            "soc_pct": reading.soc_pct,
+        }
+    return figures
 
 
 def _phases(values: Phases) -> list[float]:

@@ -23,14 +23,15 @@ from hal.errors import DeviceError, HalError
 from hal.registers.codec import Point
 from hal.registers.map import RegisterMap
 from hal.registers.plausible import Plausibility
-from hal.types import Fault, MeterReading, Phases
+from hal.registers.vocabulary import DC_POINTS
+from hal.types import DcReading, Fault, MeterReading, Phases
 
 FORGETTING: Final = 0.9
 """How much of the longest wait counts a poll later."""
 
 _CONDUCTORS = ("l1", "l2", "l3")
 _NEEDED = frozenset(
-    {"power_total", "energy_import", "energy_export", "frequency"}
+    {"power_total", "energy_import", "energy_export", "frequency", *DC_POINTS}
     | {f"{kind}_{name}" for kind in ("voltage", "current", "power") for name in _CONDUCTORS}
 )
 _BESIDE = frozenset({"current_n", "power_factor", "reactive_total"})
@@ -44,7 +45,8 @@ class ModbusMeter(Meter):
     """An energy meter at one unit of a Modbus port.
 
     A conductor for which the map has no point, or an optional one without a value, is
-    reported as 0.0: a single-phase meter has nothing on L2 and L3.
+    reported as 0.0: a single-phase meter has nothing on L2 and L3, and one of direct current
+    has no conductor. Without a power of its own that one's is voltage times current.
     """
 
     def __init__(
@@ -144,7 +146,9 @@ def _reading(values: Mapping[str, float | None]) -> MeterReading:
     Raises:
         DeviceError: neither the total nor the power of a conductor has a value.
     """
-    power_w = values.get("power_total")
+    power_w, dc = values.get("power_total"), _dc(values)
+    if power_w is None and dc is not None:
+        power_w = dc.voltage_v * dc.current_a
     if power_w is None:
         parts = [
             part for name in _CONDUCTORS if (part := values.get(f"power_{name}")) is not None
@@ -166,7 +170,14 @@ def _reading(values: Mapping[str, float | None]) -> MeterReading:
         current_n_a=values.get("current_n"),
         reactive_var=values.get("reactive_total"),
         power_factor=values.get("power_factor"),
+        dc=dc,
     )
+
+
+def _dc(values: Mapping[str, float | None]) -> DcReading | None:
+    """Return what a meter of direct current shows, None of another one."""
+    volts, amps = (values.get(name) for name in DC_POINTS)
+    return None if volts is None or amps is None else DcReading(volts, amps)
 
 
 def _all_phases(values: Mapping[str, float | None], quantity: str) -> Phases | None:

@@ -57,6 +57,7 @@ from hal.registers.map_file import (
 )
 from hal.registers.vocabulary import (
     CONDUCTORS,
+    DC_POINTS,
     EVSE_POINTS,
     IDENTITIES,
     METER_POINTS,
@@ -301,8 +302,18 @@ def _in_evse(data: MapFile) -> Iterator[Problem]:
             yield ("watchdog", *path), message
 
 
+def is_dc(names: Collection[str]) -> bool:
+    """Tell whether these are the points of a meter of direct current."""
+    return any(name in names for name in DC_POINTS)
+
+
 def _missing(names: Collection[str], phases: int) -> Iterator[str]:
     """Yield what a meter needs and the map does not have."""
+    if is_dc(names):
+        for name in ("energy_import", *DC_POINTS):
+            if name not in names:
+                yield f"a meter of direct current needs {name}"
+        return
     conductors = CONDUCTORS[:phases]
     needed = [f"{kind}_{name}" for kind in ("voltage", "current") for name in conductors]
     for name in ("energy_import", *needed):
@@ -419,6 +430,9 @@ def _max_power_w(points: Iterable[Point], phases: int) -> float:
     by_name = {point.name: point for point in points}
     total = by_name.get("power_total")
     parts = [by_name.get(f"power_{name}") for name in CONDUCTORS[:phases]]
+    volts, amps = (by_name.get(name) for name in DC_POINTS)
+    if total is None and volts is not None and amps is not None:
+        return volts.maximum * amps.maximum
     most = [total] if total is not None else [part for part in parts if part is not None]
     return float(sum(max(abs(point.minimum), abs(point.maximum)) for point in most))
 

@@ -32,6 +32,8 @@ METER_POINTS: Final[dict[str, Quantity]] = {
     **{f"voltage_{name}": Quantity("V", 0, 300) for name in CONDUCTORS},
     **{f"current_{name}": Quantity("A", -120, 120) for name in (*CONDUCTORS, "n")},
     **{f"power_{name}": Quantity("W", -20_000, 20_000) for name in CONDUCTORS},
+    "voltage_dc": Quantity("V", 0, 1500),  # of an outlet of direct current
+    "current_dc": Quantity("A", -3000, 3000),
     "power_total": Quantity("W", -60_000, 60_000),
     "reactive_total": Quantity("var", -60_000, 60_000),
     "apparent_total": Quantity("VA", -60_000, 60_000),
@@ -44,6 +46,9 @@ METER_POINTS: Final[dict[str, Quantity]] = {
         for suffix in ("", "_l1", "_l2", "_l3")
     },
 }
+
+DC_POINTS: Final = ("voltage_dc", "current_dc")
+"""What a meter of direct current has in place of conductors."""
 
 _NUMBER: Final = Quantity("", 0, 2**64)
 

@@ -213,6 +213,11 @@ def meter_points(reading: MeterReading) -> dict[str, float]:
         "energy_import": reading.energy_import_wh,
         "energy_export": 0.0,
     }
+    if reading.dc is not None:
+        points |= {
+            "voltage_dc": reading.dc.voltage_v,
+            "current_dc": reading.dc.current_a,
+        }
     for name in ("l1", "l2", "l3"):
         here_a, here_v = getattr(current_a, name), getattr(voltage_v, name)
         points |= {

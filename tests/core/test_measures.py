@@ -35,8 +35,20 @@ def test_a_phase_that_no_evse_has_cannot_be_wanted() -> None:
 
 
 def test_a_meter_nobody_describes_measures_everything() -> None:
-    assert set(offered((EvseSpec(1, 1, 32.0, 3),))) == set(SAMPLED_MEASURANDS.members)
-    assert {one.value for one in Measurand} <= set(offered((EvseSpec(1, 1, 32.0, 1),)))
+    everything = set(SAMPLED_MEASURANDS.members) - {"SoC"}
+    assert set(offered((EvseSpec(1, 1, 32.0, 3),))) == everything
+    assert {one.value for one in Measurand} - {"SoC"} <= set(
+        offered((EvseSpec(1, 1, 32.0, 1),))
+    )
+
+
+def test_only_a_vehicle_on_direct_current_tells_how_full_it_is() -> None:
+    unknown = EvseSpec(1, 1, 96.0, 3, is_dc=True)
+    assert "SoC" in offered((unknown,))
+    mapped = EvseSpec(1, 1, 96.0, 3, measures=("voltage_dc", "current_dc"), is_dc=True)
+    found = set(offered((mapped,)))
+    assert {"SoC", "Voltage", "Current.Import", "Power.Offered"} <= found
+    assert not any(".L" in name for name in found)
 
 
 def test_without_an_evse_nothing_is_measured() -> None:

@@ -13,7 +13,7 @@ from agent.core.values import (
     Sample,
     Stamp,
 )
-from hal.types import Phases, SignedReading
+from hal.types import DcReading, Phases, SignedReading
 
 AT = Stamp(1, 60.0, 1_800_000_060.0)
 READING = MeterReading(
@@ -27,6 +27,7 @@ READING = MeterReading(
     current_n_a=0.5,
     reactive_var=-30.0,
     power_factor=0.99,
+    soc_pct=40.0,
     signed=SignedReading("OCMF|…", "OCMF"),
 )
 BARE = MeterReading(1.0, 2.0, Phases(0.0, 0.0, 0.0), Phases(230.0, 230.0, 230.0))
@@ -52,6 +53,23 @@ def test_a_sample_names_its_instant_and_its_reason() -> None:
     assert isinstance(sample, Sample)
     assert (sample.at, sample.context) == (AT, ReadingContext.CLOCK)
     assert {quantity.measurand for quantity in sample.quantities} == set(Measurand)
+
+
+def test_an_outlet_of_direct_current_has_no_phases_and_no_offer_in_amperes() -> None:
+    outlet = replace(READING, dc=DcReading(402.0, 120.0))
+    wanted = (
+        Measurand.VOLTAGE,
+        Measurand.CURRENT_IMPORT,
+        Measurand.CURRENT_OFFERED,
+        Measurand.POWER_OFFERED,
+        Measurand.SOC,
+    )
+    assert taken(outlet, *wanted) == [
+        Quantity(Measurand.VOLTAGE, 402.0),
+        Quantity(Measurand.CURRENT_IMPORT, 120.0),
+        Quantity(Measurand.POWER_OFFERED, 16.0 * 690.0),
+        Quantity(Measurand.SOC, 40.0),
+    ]
 
 
 def test_values_stand_in_the_order_of_the_setting() -> None:

@@ -106,6 +106,12 @@ def test_what_is_offered_is_rounded_down_to_steps_of_a_tenth(limit_a, offer_ma) 
     assert offerable_ma(limit_a) == offer_ma
 
 
+def test_an_outlet_of_direct_current_is_offered_to_the_milliampere() -> None:
+    evse = an_evse(hardware_a=96.0, board_a=28.9857)
+    evse = replace(evse, spec=replace(evse.spec, is_dc=True))
+    assert setpoint_a(evse) == 28.985
+
+
 def hot(heat_c: float, derates_c: tuple[float, float] | None = (60.0, 80.0)) -> Evse:
     evse = an_evse()
     spec = EvseSpec(1, 1, 32.0, 3, derates_c=derates_c)

@@ -124,7 +124,7 @@ def test_a_list_is_kept_in_canonical_words_without_blanks() -> None:
     assert checked(variables.SAMPLED_MEASURANDS, "") == ""
 
 
-@pytest.mark.parametrize("text", ["Voltage,SoC", "Voltage,voltage"])
+@pytest.mark.parametrize("text", ["Voltage,RPM", "Voltage,voltage"])
 def test_a_list_has_only_its_members_and_each_once(text: str) -> None:
     assert reason(variables.SAMPLED_MEASURANDS, text) == "ValueOutOfRange"
 

@@ -6,10 +6,10 @@ import pytest
 
 from hal.bus.modbus import TcpPort
 from hal.drivers.modbus_meter import ModbusMeter
-from hal.registers.map import RegisterMap, load_map
+from hal.registers.map import RegisterMap, is_dc, load_map
 from hal.registers.turned import turned
 from hal.sim.modbus_device import ModbusDeviceServer
-from hal.types import Fault, MeterReading, Phases
+from hal.types import DcReading, Fault, MeterReading, Phases
 from tests.support import vloop
 from tests.support.contract_hal import Recorder, served
 
@@ -53,6 +53,8 @@ FEED = {
     "voltage_l1": 230.0,
     "voltage_l2": 231.0,
     "voltage_l3": 232.0,
+    "voltage_dc": 400.0,
+    "current_dc": 26.85,
     "current_l1": 16.0,
     "current_l2": 15.5,
     "current_l3": 15.0,
@@ -336,6 +338,10 @@ def test_every_shipped_meter_is_read_over_the_wire(path):
         reading = await bench.reading()
         assert reading.energy_import_wh == pytest.approx(1_234_500.0, abs=1.0)
         assert reading.power_w == pytest.approx(10_740.0, abs=10.0)
+        assert (reading.dc is not None) is is_dc({point.name for point in register_map.points})
+        if reading.dc is not None:
+            assert reading.dc == DcReading(400.0, pytest.approx(26.85, abs=0.01))
+            return
         assert reading.voltage_v.l1 == pytest.approx(230.0, abs=0.1)
         assert reading.current_a.l1 == pytest.approx(16.0, abs=0.1)
         if register_map.phases == 3:

@@ -219,6 +219,23 @@ def test_what_a_meter_needs_is_asked_for(tmp_path):
     ]
 
 
+def test_what_a_meter_of_direct_current_needs_is_asked_for(tmp_path):
+    volts = '[points]\nvoltage_dc = { addr = 0, unit = "V" }\n'
+    assert problems(tmp_path, HEADER + volts) == [
+        "map.toml:8: a meter of direct current needs energy_import",
+        "map.toml:8: a meter of direct current needs current_dc",
+    ]
+    whole = (
+        HEADER
+        + volts
+        + 'current_dc = { addr = 2, unit = "A", max = 200 }\n'
+        + 'energy_import = { addr = 4, unit = "Wh", type = "uint32" }\n'
+    )
+    assert loaded(tmp_path, whole).max_power_w == 1500.0 * 200.0
+    told = whole + 'power_total = { addr = 6, unit = "W", min = -90000, max = 90000 }\n'
+    assert loaded(tmp_path, told).max_power_w == 90_000.0
+
+
 def test_every_mistake_is_reported_at_once(tmp_path):
     text = (
         HEADER

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.runtime.sanity import MOST_A, MOST_W, STEP_WH, Sanity
-from hal.types import Phases
+from hal.types import DcReading, Phases
 from tests.support.core import reading
 
 NAN = math.nan
@@ -23,6 +23,10 @@ NAN = math.nan
         ({"power_w": NAN}, "power"),
         ({"power_w": MOST_W + 1.0}, "power"),
         ({"frequency_hz": 44.9}, "frequency"),
+        ({"dc": DcReading(1500.1, 0.0)}, "direct current"),
+        ({"dc": DcReading(-0.1, 0.0)}, "direct current"),
+        ({"dc": DcReading(400.0, -3000.1)}, "direct current"),
+        ({"dc": DcReading(NAN, 0.0)}, "direct current"),
         ({"frequency_hz": NAN}, "frequency"),
         ({"energy_import_wh": NAN}, "register"),
         ({"energy_import_wh": math.inf}, "register"),
@@ -34,10 +38,18 @@ def test_what_hardware_cannot_show_is_not_believed(changes, named):
     assert named in Sanity().problem(replace(reading(), **changes), 0.0)
 
 
+def test_a_larger_evse_is_believed_to_draw_more():
+    large = replace(reading(), current_a=Phases(230.0, 0.0, 0.0), power_w=2.0 * MOST_W)
+    assert "currents" in Sanity().problem(large, 0.0)
+    assert Sanity(rated_a=160.0).problem(large, 0.0) == ""
+    assert "power" in Sanity(rated_a=160.0).problem(replace(large, power_w=2.1 * MOST_W), 0.0)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"frequency_hz": None},
+        {"dc": DcReading(402.0, 120.0)},
         {"frequency_hz": 45.0},
         {"frequency_hz": 65.0},
         {"voltage_v": Phases(300.0, 0.0, 0.0)},

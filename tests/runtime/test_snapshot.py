@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core.events import (
     AvailabilityRequested,
@@ -19,7 +20,7 @@ from agent.core.smart_charging.needs import ChargingNeeds, Transfer
 from agent.core.smart_charging.profile import Period, Schedule, Unit
 from agent.ocpp.v16.statuses import project
 from agent.runtime.snapshot import clock, snapshot
-from hal.types import Fault, PilotState
+from hal.types import DcReading, Fault, PilotState
 from tests.support.core import INFO, OTHER, TAG, WALL_S, Bench, reading
 
 
@@ -105,6 +106,17 @@ def test_a_session_is_shown_from_limits_to_energy():
     queued = taken(bench)["outbox"]
     assert queued["queued"] >= 1
     assert queued["oldest_at"].startswith("2027-01-15T08:00:")
+
+
+def test_an_outlet_of_direct_current_is_shown_beside_what_it_takes_from_the_supply():
+    bench = Bench().ready()
+    outlet = DcReading(402.0, 120.0)
+    bench.post(MeterRead(1, replace(reading(1500.0, 48_240.0), dc=outlet, soc_pct=40.0)))
+    assert evse(bench)["meter"]["dc"] == {
+        "voltage_v": 402.0,
+        "current_a": 120.0,
+        "soc_pct": 40.0,
+    }
 
 
 def test_the_number_that_the_csms_gave_is_shown():

@@ -7,7 +7,7 @@ temperature one that is misspelt on purpose (OCPP-J errata 2025-04).
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeGuard, get_args
+from typing import Literal, TypeGuard, get_args
 
 from agent.core.effects import MeterSampled, MeterValuesReported
 from agent.core.values import Measurand, Quantity, ReadingContext, Sample, SignedReading
@@ -34,9 +34,16 @@ UNITS: Mapping[Measurand, UnitWord | None] = {
     Measurand.POWER_FACTOR: None,
     Measurand.REACTIVE_EXPORT: "var",
     Measurand.REACTIVE_IMPORT: "var",
+    Measurand.SOC: "Percent",
     Measurand.TEMPERATURE: "Celcius",
     Measurand.VOLTAGE: "V",
 }
+
+_LOCATIONS: Mapping[Measurand, Literal["Body", "EV"]] = {
+    Measurand.SOC: "EV",
+    Measurand.TEMPERATURE: "Body",
+}
+"""Where it is measured, if not at the outlet."""
 
 _PHASE_WORDS = frozenset(get_args(PhaseWord))
 
@@ -111,7 +118,7 @@ def _sampled_value(quantity: Quantity, context: ReadingContext) -> SampledValue:
         context=context.value,
         measurand=quantity.measurand.value,
         phase=quantity.phase if _is_phase(quantity.phase) else None,
-        location="Body" if quantity.measurand is Measurand.TEMPERATURE else "Outlet",
+        location=_LOCATIONS.get(quantity.measurand, "Outlet"),
         unit=UNITS[quantity.measurand],
     )
 

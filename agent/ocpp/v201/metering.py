@@ -26,6 +26,7 @@ _DECIMALS = 6
 
 _WATT_HOURS, _WATTS = UnitOfMeasure("Wh"), UnitOfMeasure("W")
 _REACTIVE = UnitOfMeasure("var")
+_PERCENT = UnitOfMeasure("Percent")
 _AMPERES, _VOLTS, _HERTZ = UnitOfMeasure("A"), UnitOfMeasure("V"), UnitOfMeasure("Hz")
 
 _UNITS: Mapping[Measurand, UnitOfMeasure | None] = {
@@ -40,6 +41,7 @@ _UNITS: Mapping[Measurand, UnitOfMeasure | None] = {
     Measurand.POWER_FACTOR: None,
     Measurand.REACTIVE_EXPORT: _REACTIVE,
     Measurand.REACTIVE_IMPORT: _REACTIVE,
+    Measurand.SOC: _PERCENT,
     Measurand.VOLTAGE: _VOLTS,
 }
 """Units by measurand; what is not here has no word in 2.0.1."""
@@ -89,7 +91,7 @@ def _figure(quantity: Quantity, sample: Sample, view: View) -> SampledValue:
         measurand=cast("MeasurandWord", quantity.measurand.value),
         # Quantity names its six phases in words of the version.
         phase=cast("Phase | None", quantity.phase),
-        location="Outlet",
+        location="EV" if quantity.measurand is Measurand.SOC else "Outlet",
         signed_meter_value=_signed(sample, view) if is_signed else None,
         unit_of_measure=_UNITS[quantity.measurand],
     )

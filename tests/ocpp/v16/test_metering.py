@@ -126,6 +126,11 @@ def test_what_the_meter_signed_stands_beside_the_plain_value():
     }
 
 
+def test_a_state_of_charge_is_that_of_the_vehicle():
+    (value,) = values(Quantity(Measurand.SOC, 40.0))
+    assert (value["location"], value["unit"]) == ("EV", "Percent")
+
+
 def test_a_temperature_is_that_of_the_body():
     (value,) = values(Quantity(Measurand.TEMPERATURE, 35.5))
     assert (value["location"], value["unit"]) == ("Body", "Celcius")

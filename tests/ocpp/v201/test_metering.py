@@ -24,6 +24,7 @@ UNITS = {
     Measurand.POWER_EXPORT: "W",
     Measurand.REACTIVE_EXPORT: "var",
     Measurand.REACTIVE_IMPORT: "var",
+    Measurand.SOC: "Percent",
     Measurand.VOLTAGE: "V",
 }
 WORDLESS = {Measurand.POWER_FACTOR, Measurand.TEMPERATURE}
@@ -56,7 +57,7 @@ def test_every_measurand_has_its_unit(measurand):
     told_figure = figure(Quantity(measurand, 1.0))
     assert told_figure["measurand"] == measurand.value
     assert told_figure["unitOfMeasure"] == {"unit": UNITS[measurand]}
-    assert told_figure["location"] == "Outlet"
+    assert told_figure["location"] == ("EV" if measurand is Measurand.SOC else "Outlet")
     assert "phase" not in told_figure
 
 
