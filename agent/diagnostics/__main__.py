@@ -9,7 +9,6 @@ security.log     the security log of the same span
 """
 
 import contextlib
-import datetime as dt
 import gzip
 import io
 import os
@@ -28,11 +27,11 @@ import msgspec
 from agent.diagnostics import lived
 from agent.diagnostics.job import Job, Said, Unwritten, Written
 from agent.diagnostics.redact import Redactor
+from agent.ocpp.wire_time import to_text
 from agent.security import log as security_log
 
 JOURNAL_S: Final = 120.0
 LONGEST_LINE: Final = 16_384
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FACTS: Final = ("/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/self/status")
 
 
@@ -96,8 +95,8 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _security(job: Job, most_bytes: int) -> list[bytes]:
     """Return the security log of the span; its entries hold no secrets by contract."""
-    oldest = "" if job.oldest_s is None else _instant(job.oldest_s)
-    latest = "~" if job.latest_s is None else _instant(job.latest_s)
+    oldest = "" if job.oldest_s is None else to_text(job.oldest_s)
+    latest = "~" if job.latest_s is None else to_text(job.latest_s)
     return list(_newest(security_log.read(Path(job.directory), oldest, latest), most_bytes))
 
 
@@ -162,11 +161,6 @@ def machine(directory: Path) -> dict[str, object]:
             item.name: item.stat().st_size for item in sorted(directory.iterdir())
         }
     return facts
-
-
-def _instant(wall_s: float) -> str:
-    instant = _EPOCH + dt.timedelta(seconds=wall_s)
-    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ be lived again (`pilotwire replay`). Here stations are left out, tokens shortene
 hidden; readings and deadlines of which nothing came are left out too: they are nearly all.
 """
 
-import datetime as dt
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,10 @@ import msgspec
 from agent.core.values import Stamp
 from agent.diagnostics import masking
 from agent.diagnostics.redact import shortened
+from agent.ocpp.wire_time import to_text
 from agent.store import trace
 from hal.types import TokenType
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _PLAIN: Final = frozenset({"MeterRead", "MeterFailed", "DeadlinePassed"})
 _TOKENS: Final = frozenset(kind.value for kind in TokenType)
 
@@ -81,8 +80,7 @@ def _without_tokens(value: Any) -> Any:
 def _instant(at: Stamp) -> str:
     if at.wall_s is None:
         return f"boot {at.boot} +{at.monotonic_s:.3f} s"
-    instant = _EPOCH + dt.timedelta(seconds=at.wall_s)
-    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return to_text(at.wall_s)
 
 
 def _changed_s(path: Path) -> float:

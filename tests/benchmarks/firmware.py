@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from agent.firmware.task import Deed, Task
+from tests.benchmarks.children import mib, telling
 from tests.benchmarks.measure import Benchmark, BenchmarkError, Figures, Row, Sense
 from tests.firmware.pki import NOW_S, ec_key, leaf, root, signed
 
@@ -28,15 +29,6 @@ MIB: Final = 1 << 20
 WHOLE: Final = 256
 ROUNDS: Final = 5
 MOST_MIB: Final = 48.0
-
-
-_TELLING: Final = """
-import sys
-from pathlib import Path
-from agent.firmware.__main__ import main
-main()
-sys.stderr.write(Path("/proc/self/status").read_text())
-"""
 
 
 class _Bench:
@@ -72,16 +64,13 @@ class _Bench:
         self._task = msgspec.json.encode(task) + b"\n"
 
     def ours(self) -> None:
-        self._done("-m", "agent.firmware")
+        self._done((sys.executable, "-m", "agent.firmware"))
 
     def most_mib(self) -> float:
         """Verify; return the most memory that the process ever had."""
-        status = self._done("-c", _TELLING).decode()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) / 1024
+        return mib(self._done(telling("agent.firmware")).decode(), "VmHWM")
 
-    def _done(self, *arguments: str) -> bytes:
-        command = (sys.executable, *arguments)
+    def _done(self, command: Sequence[str]) -> bytes:
         said = subprocess.run(command, input=self._task, check=True, capture_output=True)
         if b'"done"' not in said.stdout:
             raise BenchmarkError(f"a good image is refused: {said.stdout.decode()}")

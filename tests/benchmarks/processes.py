@@ -20,6 +20,7 @@ from tests.benchmarks.children import (
     Guest,
     Hall,
     hall,
+    mib,
 )
 from tests.benchmarks.measure import Benchmark, BenchmarkError, Figures, Row, Sense
 from tests.benchmarks.messages import charging_profile
@@ -99,12 +100,7 @@ async def _remembered() -> tuple[Figures, Figures]:
 
 
 def _mib(pid: int, file: str, key: str) -> float:
-    """Return a figure of /proc, which tells KiB."""
-    for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == key:
-            return int(value.split()[0]) / 1024
-    raise BenchmarkError(f"/proc/{pid}/{file} has no {key}")
+    return mib(Path(f"/proc/{pid}/{file}").read_text(), key)
 
 
 async def _measures(csms: Hall) -> None:

@@ -10,7 +10,6 @@ The helper is measured by itself, like the one that verifies (row `firmware.memo
 
 import asyncio
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from agent.bench.listener import listen
 from agent.runtime.clock import SystemWorld
 from agent.transfer.job import Finished, Job, Progressed, Said
 from tests.agent.test_main import PASSWORD, Agent, configure, until
+from tests.benchmarks.children import mib, telling
 from tests.benchmarks.measure import Benchmark, BenchmarkError, Figures, Row, Sense
 from tests.firmware.pki import ec_key, leaf, root, signed_text
 from tests.transfer.servers import DAY, NOW, http_server, tls_files
@@ -32,14 +32,6 @@ LIMIT_S: Final = 120.0
 MOST_MIB: Final = 48.0
 MOST_GROWTH_MIB: Final = 1.0
 SETTLED_S: Final = 5.0
-
-_TELLING: Final = """
-import sys
-from pathlib import Path
-from agent.transfer.__main__ import main
-main()
-sys.stderr.write(Path("/proc/self/status").read_text())
-"""
 
 
 def _image() -> bytes:
@@ -57,15 +49,10 @@ def _forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def _mib(status: str, key: str) -> float:
-    (line,) = [line for line in status.splitlines() if line.startswith(f"{key}:")]
-    return int(line.split()[1]) / 1024
-
-
 def _helper_mib(url: str, roots: tuple[str, ...], path: Path) -> float:
     """Fetch; return the most memory that the process ever had."""
     job = msgspec.json.encode(Job(url, str(path), roots=roots)) + b"\n"
-    command = (sys.executable, "-c", _TELLING)
+    command = telling("agent.transfer")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -80,7 +67,7 @@ def _helper_mib(url: str, roots: tuple[str, ...], path: Path) -> float:
         status = process.stderr.read().decode()
     if said != Finished(WHOLE):
         raise BenchmarkError(f"a file is not fetched: {said}")
-    return _mib(status, "VmHWM")
+    return mib(status, "VmHWM")
 
 
 async def _growth_mib(place: Path, url: str, signature: str) -> float:
@@ -106,7 +93,7 @@ async def _growth_mib(place: Path, url: str, signature: str) -> float:
 
         await until(measures)
         await asyncio.sleep(SETTLED_S)
-        before_mib = _mib(_status(pid), "VmRSS")
+        before_mib = mib(_status(pid), "VmRSS")
         _forget_peak(pid)
         validity = {"begins": NOW - DAY, "ends": NOW + DAY}
         firmware: dict[str, Any] = {
@@ -120,7 +107,7 @@ async def _growth_mib(place: Path, url: str, signature: str) -> float:
         if answer != {"status": "Accepted"}:
             raise BenchmarkError(f"an update is not accepted: {answer}")
         await csms.until(lambda: any('"Installed"' in text for _, text in csms.wire), LIMIT_S)
-        return _mib(_status(pid), "VmHWM") - before_mib
+        return mib(_status(pid), "VmHWM") - before_mib
     finally:
         await agent.end()
         agent.kill()

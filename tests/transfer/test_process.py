@@ -7,7 +7,16 @@ from urllib.parse import quote
 import pytest
 
 from agent.runtime.child import run_child
-from agent.transfer.job import Failed, Finished, Job, Progressed, Reason, Said, protocols
+from agent.transfer.job import (
+    MODULES,
+    Failed,
+    Finished,
+    Job,
+    Progressed,
+    Reason,
+    Said,
+    protocols,
+)
 from tests.transfer.servers import (
     CONTENT,
     PASSWORD,
@@ -391,3 +400,8 @@ OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKfFO7sBh9kM9p7q4DbhfHbA3jrdhBf
 
 def test_what_is_served_here_is_known():
     assert protocols() == ("FTP", "FTPS", "HTTP", "HTTPS", "SFTP")
+
+
+def test_what_is_not_installed_is_not_served(monkeypatch):
+    monkeypatch.setitem(MODULES, "SFTP", ("asyncssh_that_is_not_there",))
+    assert protocols() == ("FTP", "FTPS", "HTTP", "HTTPS")
