@@ -133,7 +133,7 @@ def step(state: Authorization, event: Event, context: Context) -> Turn[Authoriza
         case AuthorizationAnswered():
             return _answered(state, event, context)
         case TokenLearned(id_token=id_token, info=info):
-            return Turn(_cached(state, id_token, info, context))
+            return Turn(_learned(state, id_token, info, context))
         case TokensListed(keys=keys):
             return Turn(_listed(state, keys))
         case CacheClearRequested():
@@ -272,7 +272,9 @@ def _arrived(state: Authorization, evse_id: int, context: Context) -> Turn[Autho
             and session.since.monotonic_s <= plugged_at.monotonic_s
             and not context.is_barred(evse_id, session.id_token, session.group)
         ):
-            here = TokenAccepted(evse_id, session.id_token, group=session.group)
+            here = TokenAccepted(
+                evse_id, session.id_token, group=session.group, priority=session.priority
+            )
             return Turn(state, (), (AuthorizationWithdrawn(waiting_id), here))
     return Turn(state)
 
@@ -334,7 +336,7 @@ def _decided(
         return _offline(state, evse_id, wish, known, context)
     flag = context.settings.flag
     if known and _is_accepted(known.info, evse_id) and flag(variables.LOCAL_PRE_AUTHORIZE):
-        return _granted(state, evse_id, wish, known.info.group, context)
+        return _granted(state, evse_id, wish, known.info, context)
     if known and not known.is_good and flag(_LAST_WORD[known.is_listed]):
         text = known.info.status.value
         return Turn(state, (Note("token.refused", text, evse_id),))
@@ -362,19 +364,19 @@ def _offline(
             info = replace(info, status=AuthorizationStatus.ACCEPTED)
         good = _is_accepted(info, evse_id) and flag(variables.LOCAL_AUTHORIZE_OFFLINE)
     if good:
-        return _granted(state, evse_id, wish, info.group if info else None, context)
+        return _granted(state, evse_id, wish, info, context)
     status = info.status.value if info else "Unknown"
     return Turn(state, (Note("token.refused", f"offline, {status}", evse_id),))
 
 
 def _granted(
-    state: Authorization, evse_id: int, wish: Pending, group: str | None, context: Context
+    state: Authorization, evse_id: int, wish: Pending, info: TokenInfo | None, context: Context
 ) -> Turn[Authorization]:
     """Let a token charge, unless the EVSE has been promised to somebody else meanwhile.
 
     A token without a place goes where a vehicle has come while it was checked.
     """
-    group = group or wish.group
+    group = (info.group if info else None) or wish.group
     if wish.is_floating:
         best = _best(state, wish.id_token, group, context)
         if best is not None and best.inputs.plugged_at is not None:
@@ -389,6 +391,7 @@ def _granted(
         is_remote=wish.is_remote,
         is_floating=wish.is_floating,
         profile=wish.profile,
+        priority=(info.priority if info else None) or 0,
     )
     return Turn(state, (), (accepted,))
 
@@ -420,7 +423,7 @@ def _answered(
             return Turn(state, (), (_stop(event.evse_id, wish.id_token),))
         return Turn(state, (Note("token.ignored", "not of this group", event.evse_id),))
     if _is_accepted(info, event.evse_id):
-        return _granted(state, event.evse_id, wish, info.group, context)
+        return _granted(state, event.evse_id, wish, info, context)
     return Turn(state, (Note("token.refused", info.status.value, event.evse_id),))
 
 
@@ -461,6 +464,15 @@ def _settled(state: Authorization, evse_id: int) -> Authorization:
 
 
 # --- the cache ---
+
+
+def _learned(
+    state: Authorization, id_token: IdToken, info: TokenInfo, context: Context
+) -> Authorization:
+    """Keep what a transaction's answer says of its token, but for a priority (K03.FR.05)."""
+    entry = state.cache.get(standing.digest(id_token))
+    priority = None if entry is None else entry.info.priority
+    return _cached(state, id_token, replace(info, priority=priority), context)
 
 
 def _cached(

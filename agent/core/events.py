@@ -805,6 +805,7 @@ class TokenAccepted(Value, frozen=True):
         is_remote: it came from the CSMS.
         is_floating: it may charge wherever its vehicle is connected.
         profile: that came with the remote start.
+        priority: of the transaction among others, -9 to 9.
     """
 
     evse_id: int
@@ -814,6 +815,7 @@ class TokenAccepted(Value, frozen=True):
     is_remote: bool = False
     is_floating: bool = False
     profile: Profile | None = None
+    priority: int = 0
 
 
 class RemoteTokenOffered(Value, frozen=True):
@@ -900,10 +902,15 @@ class AvailabilityChanged(Value, frozen=True):
 
 
 class TokenLearned(Value, frozen=True):
-    """The CSMS told about a token, wherever it said so: the cache takes note."""
+    """The CSMS told about a token, wherever it said so: the cache takes note.
+
+    Attributes:
+        transaction_id: of the transaction about which it said so.
+    """
 
     id_token: IdToken
     info: TokenInfo
+    transaction_id: str = ""
 
 
 class TokensListed(Value, frozen=True):

@@ -245,7 +245,7 @@ def _acknowledged(
         return Turn(state)
     starting = delivery.started.id_token
     id_token = event.id_token or starting
-    raised: list[Event] = [TokenLearned(id_token, event.info)]
+    raised: list[Event] = [TokenLearned(id_token, event.info, event.transaction_id)]
     is_refused = event.info.status is not AuthorizationStatus.ACCEPTED
     evse = context.evses.get(delivery.started.evse_id)
     running = evse.transaction if evse else None

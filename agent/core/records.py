@@ -50,6 +50,7 @@ def started(
         last_at=now,
         charging_state=ChargingState.EV_CONNECTED,
         kept=sampled(evse, now, begin, members(variables.ENDED_MEASURANDS), signs=signs),
+        priority=session.priority,
     )
     used = context.reservation(evse.spec.evse_id, session.id_token, session.group)
     record = TransactionStarted(

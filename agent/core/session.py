@@ -166,6 +166,7 @@ def _free(evse: Evse, event: Event, context: Context) -> Turn[Session]:
             is_remote=event.is_remote,
             is_floating=event.is_floating,
             profile=event.profile,
+            priority=event.priority,
         )
         return _authorized(evse, session, event, context)
     if not isinstance(evse.session, Finished):
@@ -242,8 +243,13 @@ def _learned(transaction: Transaction, event: Event, settings: Settings) -> Tran
         case TokenLearned(id_token=id_token, info=info):
             is_mine = id_token.key == transaction.id_token.key
             is_good = info.status is AuthorizationStatus.ACCEPTED
-            if is_mine and is_good and info.group and info.group != transaction.group:
-                return replace(transaction, group=info.group)
+            if not (is_mine and is_good):
+                return transaction
+            if info.group and info.group != transaction.group:
+                transaction = replace(transaction, group=info.group)
+            is_here = event.transaction_id == transaction.transaction_id
+            if is_here and info.priority not in {None, transaction.priority}:
+                transaction = replace(transaction, priority=info.priority)
             return transaction
         case _:
             return transaction

@@ -158,6 +158,7 @@ class Transaction(Value, frozen=True):
         energy_cap_wh: with a refused token, the register at which energy stops.
         charging_s: seconds of energy flow before `charging_since`.
         charging_since: start of the present flow, None while there is none.
+        priority: among others when there is not enough for all, -9 to 9 (2.0.1 K03).
     """
 
     transaction_id: str
@@ -177,6 +178,7 @@ class Transaction(Value, frozen=True):
     energy_cap_wh: float | None = None
     charging_s: float = 0.0
     charging_since: Stamp | None = None
+    priority: int = 0
 
 
 class Idle(Value, frozen=True, tag="idle"):
@@ -202,6 +204,7 @@ class Authorized(Value, frozen=True, tag="authorized"):
     is_floating: bool = False
     was_plugged: bool = False
     profile: Profile | None = None
+    priority: int = 0
 
 
 class Active(Value, frozen=True, tag="active"):

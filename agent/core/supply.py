@@ -339,6 +339,7 @@ def _claim(evse: Evse, rules: Rules, now_s: float) -> Claim | None:
         waits_s=supply.asks_s,
         is_sated=takes_ma is not None and takes_ma < watching.NEAR_MA,
         weight=evse.spec.weight,
+        priority=session.transaction.priority,
         drawn_ma=watching.worst_ma(evse) if supply.excess_ma else 0,
     )
 

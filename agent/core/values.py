@@ -63,12 +63,14 @@ class TokenInfo(Value, frozen=True):
         expires_wall_s: until when it may be kept or used, UTC seconds; None: no end.
         group: value of the group it belongs to (1.6 parentIdTag, 2.0.1 groupIdToken).
         evse_ids: EVSEs it is valid at; empty means all (2.0.1 C01.FR.21).
+        priority: of its transactions among others, -9 to 9; None: not said (2.0.1 K03).
     """
 
     status: AuthorizationStatus
     expires_wall_s: float | None = None
     group: str | None = None
     evse_ids: tuple[int, ...] = ()
+    priority: int | None = None
 
 
 class RegistrationStatus(enum.Enum):

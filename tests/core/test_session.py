@@ -10,6 +10,7 @@ from agent.core.effects import (
     TransactionUpdated,
 )
 from agent.core.events import (
+    AuthorizationAnswered,
     AvailabilityRequested,
     EvseDetected,
     FaultCleared,
@@ -23,9 +24,11 @@ from agent.core.events import (
     ResetRequested,
     StorageFailed,
     StorageRecovered,
+    TokenLearned,
     TransactionAcknowledged,
 )
 from agent.core.session import BOOT_WAIT_S, ENDING_WAIT_S, READY_WAIT_S, deadline_s, durable
+from agent.core.standing import digest
 from agent.core.states import (
     Active,
     Authorized,
@@ -972,3 +975,43 @@ def test_a_pilot_in_error_is_not_waited_for_again_and_again(pilot: PilotState) -
     due = deadline(bench.station)
     assert due is not None
     assert due > bench.now_s
+
+
+# --- priority (2.0.1 K03) ---
+
+
+def prioritized(priority: int | None) -> Bench:
+    """Charge with a token of priority 3, and take an answer that says another."""
+    bench = a_bench()
+    bench.pilot(C)
+    bench.tap()
+    info = TokenInfo(AuthorizationStatus.ACCEPTED, priority=3)
+    bench.post(AuthorizationAnswered(1, TAG, info))
+    bench.obey()
+    assert transaction(bench).priority == 3
+    again = TokenInfo(AuthorizationStatus.ACCEPTED, priority=priority)
+    bench.post(TransactionAcknowledged(transaction(bench).transaction_id, info=again))
+    return bench
+
+
+@pytest.mark.parametrize(("told", "counts"), [(None, 3), (3, 3), (-9, -9), (0, 0)])
+def test_the_answer_to_a_transaction_may_give_it_another_priority(
+    told: int | None, counts: int
+) -> None:
+    bench = prioritized(told)
+    assert transaction(bench).priority == counts
+    cached = bench.station.authorization.cache[digest(TAG)].info
+    assert cached.priority == 3, "K03.FR.05: the token keeps its own"
+
+
+def test_the_priority_survives_a_power_cut() -> None:
+    bench = prioritized(-4)
+    bench.power_cut()
+    assert transaction(bench).priority == -4
+
+
+def test_a_word_about_another_transaction_of_the_token_gives_this_one_no_priority() -> None:
+    bench = prioritized(None)
+    info = TokenInfo(AuthorizationStatus.ACCEPTED, priority=9)
+    bench.post(TokenLearned(TAG, info, "another"))
+    assert transaction(bench).priority == 3

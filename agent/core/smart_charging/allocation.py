@@ -3,18 +3,20 @@
 A station-wide limit is a room in mA: one for each line conductor of the grid connection, and
 one for the sum over all of them (a limit in W). Every EVSE that charges claims a part:
 
-    queue      who is served has its turn, who waits comes next, who had its turn comes last;
-               a vehicle that takes nothing comes after all who might
+    queue      the higher priority comes first (2.0.1 K03); among equals who is served has its
+               turn, who waits comes next, who had its turn comes last; a vehicle that takes
+               nothing comes after all who might
     admission  in this order everybody gets 6 A on the conductors that it loads, or waits:
                below that there is nothing to offer (IEC 61851-1 annex A)
     filling    what is left is filled in evenly (or by weight) up to what each vehicle was
-               seen to take, and then up to what each could take
+               seen to take, and then up to what each could take; the higher priority first
 
 Everything is counted in whole mA and given in steps of 0.1 A, rounded down, so that the sum
 is exact and never above the room.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from agent.core.values import Sharing, Terms, Value
@@ -44,6 +46,7 @@ class Claim(Value, frozen=True):
         waits_s: since when it waits; of no matter while it is served.
         is_sated: its vehicle has had an offer for a while and takes nothing.
         weight: 1 to 100.
+        priority: -9 to 9; who has a higher one comes before all others.
         drawn_ma: what its vehicle draws although it may not; 0 when it obeys.
     """
 
@@ -57,6 +60,7 @@ class Claim(Value, frozen=True):
     is_sated: bool = False
     weight: int = 1
     drawn_ma: int = 0
+    priority: int = 0
 
 
 class Room(Value, frozen=True):
@@ -123,16 +127,28 @@ def _shared(claims: Sequence[Claim], room: Room, terms: Terms, now_s: float) -> 
     low = {claim.evse_id: LEAST_MA for claim in admitted}
     is_weighted = terms.sharing is Sharing.WEIGHTED
     weights = {claim.evse_id: claim.weight if is_weighted else _EVEN for claim in admitted}
-    seen = _filled(low, {claim.evse_id: claim.demand_ma for claim in admitted}, bounds, weights)
-    return found | _filled(
-        seen, {claim.evse_id: claim.cap_ma for claim in admitted}, bounds, weights
-    )
+    ranks = _ranks(admitted)
+    demands = {claim.evse_id: claim.demand_ma for claim in admitted}
+    caps = {claim.evse_id: claim.cap_ma for claim in admitted}
+    for rank, high in [(rank, high) for high in (demands, caps) for rank in ranks]:
+        low = _filled(low, low | {key: high[key] for key in rank}, bounds, weights)
+    return found | low
+
+
+def _ranks(claims: Iterable[Claim]) -> list[list[int]]:
+    """Return who has the same priority, the highest first."""
+    ordered = sorted(claims, key=lambda claim: -claim.priority)
+    groups = groupby(ordered, key=lambda claim: claim.priority)
+    return [[claim.evse_id for claim in group] for _, group in groups]
 
 
 def queue(claims: Iterable[Claim], terms: Terms, now_s: float) -> list[Claim]:
     """Return the claims in the order in which they are admitted."""
     if terms.sharing is Sharing.FIRST_COME:
-        return sorted(claims, key=lambda claim: (claim.is_sated, claim.came_s, claim.evse_id))
+        return sorted(
+            claims,
+            key=lambda claim: (claim.is_sated, -claim.priority, claim.came_s, claim.evse_id),
+        )
 
     def place(claim: Claim) -> tuple[int, float, int]:
         if claim.is_sated:
@@ -143,7 +159,7 @@ def queue(claims: Iterable[Claim], terms: Terms, now_s: float) -> list[Claim]:
             return 0, claim.served_s, claim.evse_id
         return 2, -claim.served_s, claim.evse_id  # who has had the longest turn yields first
 
-    return sorted(claims, key=place)
+    return sorted(claims, key=lambda claim: (claim.is_sated, -claim.priority, place(claim)))
 
 
 def turn_ends_s(claims: Iterable[Claim], terms: Terms, now_s: float) -> float | None:

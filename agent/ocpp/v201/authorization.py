@@ -20,6 +20,7 @@ from hal.types import TokenType
 LONGEST_TOKEN = 36
 """Characters of IdTokenType.idToken."""
 
+_MOST_PRIORITY = 9
 _MOST_EVSES = 64  # ids kept of a verdict; more than any station of ours has
 
 
@@ -34,6 +35,7 @@ class Verdict(Wire, frozen=True):
     cache_expiry_date_time: Any = None
     group_id_token: _Group | None = None
     evse_id: tuple[Int, ...] | None = None
+    charging_priority: Any = None
 
 
 class _Answer(Wire, frozen=True):
@@ -62,7 +64,15 @@ def token_info(verdict: Verdict) -> TokenInfo:
         expires_wall_s=codec.instant(verdict.cache_expiry_date_time),
         group=group if 0 < len(group) <= LONGEST_TOKEN else None,
         evse_ids=tuple(evse_ids),
+        priority=_priority(verdict.charging_priority),
     )
+
+
+def _priority(value: object) -> int | None:
+    """Return a priority as it counts, None when nothing sensible is said (K03)."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return min(max(value, -_MOST_PRIORITY), _MOST_PRIORITY)
 
 
 def listed(info: datatypes.IdTokenInfo) -> TokenInfo:
@@ -74,6 +84,7 @@ def listed(info: datatypes.IdTokenInfo) -> TokenInfo:
             info.cache_expiry_date_time,
             None if group is None else _Group(group.id_token),
             info.evse_id,
+            info.charging_priority,
         )
     )
 

@@ -54,6 +54,7 @@ def claims(draw) -> list[Claim]:
                 waits_s=draw(st.floats(0, 2000)),
                 is_sated=draw(st.booleans()),
                 weight=draw(st.integers(1, 100)),
+                priority=draw(st.sampled_from((0, 0, -9, 5))),
             )
         )
     return found
@@ -84,12 +85,13 @@ def test_the_sum_on_every_conductor_and_in_all_stays_within_the_room(
 @given(claims=claims(), room=ROOMS, terms=TERMS, now_s=st.floats(0, 4000))
 def test_nobody_is_held_back_by_room_that_nobody_uses(claims, room, terms, now_s) -> None:
     found = shares(claims, room, terms, now_s)
+    one_step_for_all = sum(len(claim.conductors) for claim in claims) * STEP_MA
     left = room
     for claim in claims:
         left = left.less(found[claim.evse_id], claim.conductors)
     for claim in claims:
         share, fits = found[claim.evse_id], left.fits_ma(claim.conductors)
-        needs = LEAST_MA if share == 0 else len(claims) * STEP_MA
+        needs = LEAST_MA if share == 0 else one_step_for_all
         if share < claim.cap_ma:
             assert fits is not None
             assert fits < max(needs, min(needs, claim.cap_ma - share))
@@ -98,12 +100,50 @@ def test_nobody_is_held_back_by_room_that_nobody_uses(claims, room, terms, now_s
 @given(claims=claims(), limit=st.integers(6_000, 200_000), now_s=st.floats(0, 4000))
 def test_who_has_less_than_another_could_not_have_more(claims, limit, now_s) -> None:
     """Max-min fairness on one conductor: less than another only by its own cap or demand."""
-    claims = [replace(claim, conductors=(0,), demand_ma=claim.cap_ma) for claim in claims]
+    claims = [
+        replace(claim, conductors=(0,), demand_ma=claim.cap_ma, priority=0) for claim in claims
+    ]
     found = shares(claims, Room((limit, None, None)), FAIR, now_s)
     served = [claim for claim in claims if found[claim.evse_id]]
     most = max((found[claim.evse_id] for claim in served), default=0)
     for claim in served:
         assert found[claim.evse_id] in {claim.cap_ma, most}
+
+
+@given(
+    claims=claims(), limit=st.integers(6_000, 200_000), terms=TERMS, now_s=st.floats(0, 4000)
+)
+def test_nobody_has_more_than_its_least_while_one_of_a_higher_priority_has_less_than_it_could(
+    claims, limit, terms, now_s
+) -> None:
+    """2.0.1 K03; what even steps leave over may go to anybody."""
+    claims = [
+        replace(claim, conductors=(0,), demand_ma=claim.cap_ma, is_sated=False)
+        for claim in claims
+    ]
+    found = shares(claims, Room((limit, None, None)), terms, now_s)
+    for one in claims:
+        rest_ma = len(claims) * STEP_MA
+        if found[one.evse_id] >= one.cap_ma - rest_ma:
+            continue
+        lower = [other for other in claims if other.priority < one.priority]
+        assert all(found[other.evse_id] <= LEAST_MA + rest_ma for other in lower)
+
+
+def test_the_higher_priority_is_served_first_and_filled_first() -> None:
+    claims = [a_claim(1, served_s=0.0), a_claim(2, priority=5), a_claim(3, priority=-5)]
+    assert ids(queue(claims, FAIR, 10.0)) == [2, 1, 3]
+    assert ids(queue(claims, FIRST, 10.0)) == [2, 1, 3]
+    assert divided(claims, fuse(32.0)) == [6.0, 20.0, 6.0]
+    assert divided(claims, fuse(80.0)) == [32.0, 32.0, 16.0]
+    assert divided(claims, fuse(12.0)) == [6.0, 6.0, 0.0]
+    assert divided(claims, fuse(32.0), FIRST) == [0.0, 32.0, 0.0]
+
+
+def test_what_it_does_not_take_is_for_the_others() -> None:
+    small = a_claim(1, priority=5, demand_ma=8_000)
+    assert divided([small, a_claim(2, cap_a=16.0)], fuse(32.0)) == [16.0, 16.0]
+    assert divided([small, a_claim(2)], fuse(32.0)) == [8.0, 24.0]
 
 
 def test_without_a_common_limit_everybody_has_all_it_could_take() -> None:
@@ -163,6 +203,11 @@ def test_first_come_leaves_what_the_first_does_not_take() -> None:
     claims = [a_claim(1, demand_ma=10_000), a_claim(2, cap_a=16.0)]
     assert divided(claims, fuse(32.0), FIRST) == [16.0, 16.0]
     assert divided([claims[0], a_claim(2)], fuse(32.0), FIRST) == [10.0, 22.0]
+
+
+def test_first_come_counts_only_the_conductors_that_are_limited() -> None:
+    room = Room((10_000, None, None))
+    assert divided([a_claim(1, (0,)), a_claim(2, (1,))], room, FIRST) == [10.0, 32.0]
 
 
 def test_what_a_vehicle_draws_against_its_offer_is_taken_from_the_others() -> None:

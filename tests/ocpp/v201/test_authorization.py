@@ -49,6 +49,17 @@ def test_expiry_group_and_evses_are_learned():
     assert info(verdict) == TokenInfo(AuthorizationStatus.ACCEPTED, NOON_S, "FLEET", (1, 2))
 
 
+@pytest.mark.parametrize(("said", "counts"), [(-9, -9), (9, 9), (0, 0), (400, 9), (-10, -9)])
+def test_a_priority_is_learned_within_bounds(said, counts):
+    """K03."""
+    assert info({"status": "Accepted", "chargingPriority": said}).priority == counts
+
+
+@pytest.mark.parametrize("said", [None, True, "5", 5.5, [], {}])
+def test_what_is_no_priority_says_nothing(said):
+    assert info({"status": "Accepted", "chargingPriority": said}).priority is None
+
+
 @pytest.mark.parametrize(
     "verdict",
     [
