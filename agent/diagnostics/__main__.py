@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from agent.background import yield_to_others
 from agent.diagnostics import lived
 from agent.diagnostics.job import Job, Said, Unwritten, Written
 from agent.diagnostics.redact import Redactor
@@ -38,7 +39,7 @@ _FACTS: Final = ("/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/self/s
 def main() -> int:
     """Do the job on the standard input; return the exit code."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    os.nice(10)
+    yield_to_others()
     sys.stdout.buffer.write(msgspec.json.encode(written(job)) + b"\n")
     sys.stdout.buffer.flush()
     return 0

@@ -6,12 +6,12 @@ image is opened once and verified again right before it is installed, from the s
 
 import contextlib
 import logging
-import os
 import sys
 from pathlib import Path
 
 import msgspec
 
+from agent.background import yield_to_others
 from agent.firmware import verify
 from agent.firmware.errors import VerificationError
 from agent.firmware.image import Image, Order, verified
@@ -27,7 +27,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="<6>firmware: %(message)s")
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     if task.deed in {Deed.CHECK, Deed.VERIFY}:
-        os.nice(10)
+        yield_to_others()
     sys.stdout.buffer.write(msgspec.json.encode(result(task)) + b"\n")
     sys.stdout.buffer.flush()
     return 0

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from agent.background import yield_to_others
 from agent.transfer.job import Failed, Finished, Job, Place, Reason, Said, TransferError
 from agent.transfer.passage import Passage, watch
 
@@ -26,7 +27,7 @@ def main() -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     passage = Passage(_say, job.bytes_per_s)
     watch(job, passage.moved, _give_up)
-    os.nice(10)
+    yield_to_others()
     _say(_outcome(job, passage))
     return 0
 
