@@ -52,7 +52,7 @@ fuzz: $(DEV)
 powercut: $(DEV)
 	$(BIN)/python -m tests.powercut --rounds $(or $(ROUNDS),50) --cuts $(or $(CUTS),400)
 
-## updaters: RAUC and SWUpdate themselves and failing starts, in a booted systemd container (needs root; else says so)
+## updaters: RAUC, SWUpdate, and the agent in its unit, in a systemd container (needs root; else says so)
 updaters: $(DEV)
 	$(BIN)/python -m tests.updaters
 

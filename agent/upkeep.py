@@ -52,6 +52,7 @@ def updater(
         slots=str(base / firmware.slots),
         command=firmware.command,
         swupdate=_of_swupdate(firmware.swupdate),
+        restarts_machine=firmware.installer in OF_MACHINES,
         crls=tuple(base / path for path in firmware.revocation_lists),
         keystore=Keystore(storage),
         files=files(config),

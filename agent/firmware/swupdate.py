@@ -21,6 +21,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Final
@@ -46,6 +47,13 @@ ACTIVATED, FAILED = "2", "3"
 TOOL_S: Final = 60.0
 """An environment on slow flash is read and written within it."""
 
+HEAD_START_S = 1.0
+"""From when the client has called the daemon to the first byte of the image.
+
+A client that has written all before the daemon has begun asks too early how it went, and takes
+"idle" for an end: seen with SWUpdate 2022.12 and images of some kilobytes.
+"""
+
 TENTHS: Final = 10
 LONGEST_REASON: Final = 200
 
@@ -58,7 +66,7 @@ MEMBER: Final = re.compile(
 
 _STATUS: Final = re.compile(r"Status: (\d+) message: (?:ERROR : )?(.*)")
 _IS_FAILURE: Final = "4"
-_CHATTER: Final = ("no input given", "SWUpdate *failed*")
+_CHATTER: Final = ("no input given", "SWUpdate *failed*", "SWUpdate was successful")
 _REFUSAL: Final = re.compile(
     r"signature|certificate|hash mismatch|hw compat|compatible sw|downgrad", re.IGNORECASE
 )
@@ -167,7 +175,7 @@ class Swupdate(Installer):
             again = self._client(("-d", "-e", selection), iter((judged,)))[1]
             if again.told and _REFUSAL.search(again.told[0]):
                 said = again
-        return said.mistake()
+        return said.mistake(code)
 
     def _client(self, words: Sequence[str], chunks: Iterator[bytes]) -> tuple[int, "Said"]:
         """Run the client to its end; return its exit code, and what it has said."""
@@ -206,9 +214,11 @@ class Said(Value, frozen=True):
     told: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
 
-    def mistake(self) -> Exception:
-        """Return it as an exception."""
-        first = next(iter(self.told or self.own), "it does not say why")[:LONGEST_REASON]
+    def mistake(self, code: int) -> Exception:
+        """Return it as an exception; the client has ended with this exit code."""
+        first = next(iter(self.told or self.own), f"{CLIENT} ended with {code}")[
+            :LONGEST_REASON
+        ]
         is_refused = bool(self.told) and _REFUSAL.search(first) is not None
         return (UpdaterRefusedError if is_refused else InstallerError)(f"SWUpdate: {first}")
 
@@ -260,6 +270,7 @@ def _shown(payload: Payload) -> Iterator[bytes]:
 
 
 def _fed(chunks: Iterator[bytes], pipe: IO[bytes]) -> None:
+    time.sleep(HEAD_START_S)  # noqa: TID251  a process of its own
     with suppress(BrokenPipeError), pipe:
         for chunk in chunks:
             pipe.write(chunk)

@@ -6,6 +6,7 @@ after the serial of its order, so that a stale one is never taken for another.
 """
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -32,6 +33,12 @@ from hal.types import Value
 logger = logging.getLogger(__name__)
 
 INSTALL_S: Final = 3900.0
+COUNTING: Final = frozenset({"rauc"})
+"""Installers whose boot loader counts every start, not only those on trial (BOOT_x_LEFT)."""
+
+TRIAL: Final = "trial"
+"""Name of a file that is there while a system is on trial (systemd/pilotwire-ended)."""
+
 SPARE_BYTES: Final = 16 << 20
 """What a download leaves free on the disk: bills are written there too."""
 
@@ -58,6 +65,7 @@ class Setup(Value, frozen=True):
     Attributes:
         installer: "slots", "rauc", "swupdate" or "command".
         directory: where images are kept; private to the agent.
+        restarts_machine: an image is a whole system.
         roots, crls: PEM files of the manufacturer.
         keystore: where the roots are that are installed now, beside the ones named here.
         files: how images are fetched.
@@ -71,6 +79,7 @@ class Setup(Value, frozen=True):
     slots: str = ""
     command: tuple[str, ...] = ()
     swupdate: SwupdateSetup = SwupdateSetup()
+    restarts_machine: bool = False
     roots: tuple[Path, ...] = ()
     crls: tuple[Path, ...] = ()
     keystore: Keystore | None = None
@@ -104,9 +113,19 @@ class Updater:
         try:
             found = InstallerFound(self._setup.installer, result.slot, result.has_failed)
             self._kernel.post(found)
+            if self._setup.installer in COUNTING:
+                await self._kept()
             await self._follower.run()
         finally:
             self._kernel.observers.remove(self._observed)
+
+    async def _kept(self) -> None:
+        """Keep the slot that runs, unless it is on trial: its starts are counted always."""
+        update = self._kernel.station.firmware.update
+        if update is None or update.phase not in updates.ACTIVATED:
+            result = await self._told(self._task(Deed.CONFIRM))
+            if not isinstance(result, Well):
+                logger.error("the slot that runs is not kept: %s", result.info)
 
     def _observed(
         self, before: Station, _batch: Sequence[Event], after: Station, _told: Sequence[Effect]
@@ -115,9 +134,13 @@ class Updater:
             self._follower.want(updates.work(after.firmware))
         if before.firmware.update is not None and after.firmware.update is None:
             self._tidied(None)
+            with suppress(OSError):  # one that stays is gone after the next update
+                (self._setup.directory / TRIAL).unlink(missing_ok=True)
 
     async def _done(self, work: UpdateWork) -> Event:
         logger.info("update %d: %s", work.serial, work.step.value)
+        if work.step is Step.ACTIVATE and self._setup.restarts_machine:
+            self._marked()
         if work.step is Step.DOWNLOAD:
             ended = await self._downloaded(work)
         else:
@@ -125,6 +148,14 @@ class Updater:
         if ended.failure is not None:
             logger.warning("update %d: %s: %s", work.serial, work.step.value, ended.info)
         return ended
+
+    def _marked(self) -> None:
+        """Let the unit know that a system is on trial: its agent may not be able to."""
+        try:
+            with (self._setup.directory / TRIAL).open("wb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            logger.warning("a failing agent will not restart the machine: %s", error)
 
     # --- downloading ---
 

@@ -9,6 +9,7 @@ import logging
 import pytest
 from msgspec.structs import replace
 
+from agent.firmware import swupdate
 from agent.firmware.__main__ import result
 from agent.firmware.errors import DigestError, Refusal, UpdaterRefusedError
 from agent.firmware.image import Image, Payload
@@ -114,6 +115,7 @@ class Board:
 @pytest.fixture
 def board(tmp_path, monkeypatch):
     found = Board(tmp_path)
+    monkeypatch.setattr(swupdate, "HEAD_START_S", 0.0)
     monkeypatch.setenv("PATH", f"{found.programs}:/usr/bin:/bin")
     return found
 
@@ -232,8 +234,8 @@ def test_a_daemon_that_is_not_there_is_told(board):
 
 
 def test_a_client_that_says_nothing_has_failed_all_the_same(board):
-    board.program("swupdate-client", "#!/bin/sh\nexit 1\n")
-    assert board.does(Deed.INSTALL) == Broken("SWUpdate: it does not say why")
+    board.program("swupdate-client", "#!/bin/sh\necho 'SWUpdate was successful !'\nexit 1\n")
+    assert board.does(Deed.INSTALL) == Broken("SWUpdate: swupdate-client ended with 1")
 
 
 @pytest.mark.parametrize("name", ["swupdate-client", "fw_printenv"])
@@ -324,8 +326,8 @@ SWUpdate *failed* !
 """
     said = heard(io.BytesIO(lines))
     assert said.own == ()
-    assert str(said.mistake()) == "SWUpdate: HW compatibility not found"
-    assert isinstance(said.mistake(), UpdaterRefusedError)
+    assert str(said.mistake(1)) == "SWUpdate: HW compatibility not found"
+    assert isinstance(said.mistake(1), UpdaterRefusedError)
 
 
 @pytest.mark.parametrize(
@@ -339,5 +341,5 @@ SWUpdate *failed* !
     ],
 )
 def test_a_refusal_is_told_from_a_failure(line, kind):
-    assert type(Said((line,)).mistake()) is kind
-    assert type(replace(Said(), own=(line,)).mistake()) is InstallerError
+    assert type(Said((line,)).mistake(1)) is kind
+    assert type(replace(Said(), own=(line,)).mistake(1)) is InstallerError

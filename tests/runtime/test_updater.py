@@ -186,6 +186,47 @@ def test_an_update_from_the_order_to_the_confirmed_slot(tmp_path, station, site)
     assert list((tmp_path / "state/firmware").iterdir()) == []
 
 
+def test_while_a_system_is_on_trial_the_unit_can_see_it(tmp_path, station, site):
+    """An agent that does not start cannot say that the machine has to be restarted."""
+    mark = tmp_path / "state/firmware/trial"
+
+    async def life(boot, is_over):
+        life = Life(tmp_path, boot)
+        async with life.running(updater(life, station, site, tmp_path, restarts_machine=True)):
+            life.link()
+            await life.until(lambda: life.kernel.station.firmware.installer is not None)
+            if boot == 1:
+                life.kernel.post(UpdateRequested(1, ordered(site, bundle())))
+            await life.until(lambda: is_over(life))
+
+    async def kept():
+        life = Life(tmp_path, 2)
+        await updater(life, station, site, tmp_path)._kept()
+        await life.store.close()
+
+    asyncio.run(life(1, lambda life: any(isinstance(item, Restart) for item in life.effects)))
+    assert mark.exists()
+    asyncio.run(kept())
+    assert (station.slots / "trial").exists()  # it is not kept by having started
+    asyncio.run(life(2, lambda life: life.records(FirmwareReported)))
+    assert not mark.exists()
+
+
+def test_a_boot_loader_that_counts_every_start_is_told_of_every_one(
+    tmp_path, station, site, monkeypatch
+):
+    monkeypatch.setattr("agent.runtime.updater.COUNTING", {"slots"})
+    (station.slots / "trial").write_text("a b\n")
+
+    async def started():
+        life = Life(tmp_path, 1)
+        async with life.running(updater(life, station, site, tmp_path)):
+            while (station.slots / "trial").exists():  # noqa: ASYNC110  another process's
+                await asyncio.sleep(0.01)
+
+    asyncio.run(started())
+
+
 @pytest.mark.parametrize(
     ("content", "more", "expected"),
     [

@@ -10,6 +10,7 @@ from agent import main
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICE = UNITS / "pilotwire.service"
+ENDED = UNITS / "pilotwire-ended"
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 
 THRESHOLD = 20
@@ -42,9 +43,8 @@ def image(tmp_path):
     command.parent.mkdir(parents=True)
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
-    shell = root / "bin/sh"
-    shell.parent.mkdir()
-    shell.symlink_to("/usr/bin/pilotwire")
+    (root / "usr/lib/pilotwire").mkdir()
+    shutil.copy(ENDED, root / "usr/lib/pilotwire")
     (root / "etc").mkdir()
     return root
 
@@ -111,9 +111,7 @@ def test_the_service_does_what_the_agent_counts_on():
     assert service["StateDirectoryMode"] == ["0700"]
     assert service["User"] == ["pilotwire"]
     assert service["Environment"] == [f"{main.MACHINE_BOOT_VARIABLE}=%b"]
-    (stopped,) = service["ExecStopPost"]
-    assert stopped.startswith("+/bin/sh")
-    assert f'"$$EXIT_STATUS" != {main.EXIT_MACHINE} ]' in stopped
+    assert service["ExecStopPost"] == ["-+/usr/lib/pilotwire/pilotwire-ended"]
     families = service["RestrictAddressFamilies"][0].split()
     assert {"AF_UNIX", "AF_INET", "AF_INET6", "AF_CAN"} == set(families)
 
@@ -159,3 +157,41 @@ def test_directories_have_modes_and_owners_that_keep_secrets():
         ["d", "/var/lib/pilotwire", "0700", "pilotwire", "pilotwire"],
         ["d", "/run/pilotwire", "0750", "pilotwire", "pilotwire"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "trial", "does"),
+    [
+        (main.EXIT_MACHINE, "exit-code", None, "reboot"),
+        (main.EXIT_FAILED, "exit-code", "systems", "reboot"),
+        (main.EXIT_CONFIG, "exit-code", "systems", "reboot"),
+        ("", "watchdog", "systems", "reboot"),
+        (main.EXIT_DONE, "success", "systems", ""),
+        (main.EXIT_CONFIG, "exit-code", "slots", "restart pilotwire"),
+        (main.EXIT_FAILED, "exit-code", "slots", ""),
+        (main.EXIT_CONFIG, "exit-code", None, ""),
+        (main.EXIT_FAILED, "exit-code", None, ""),
+        (main.EXIT_DONE, "success", None, ""),
+    ],
+)
+def test_what_follows_when_the_agent_has_ended(tmp_path, status, result, trial, does):
+    """A system on trial is given up by starts of the machine, a slot by starts of the agent."""
+    called = tmp_path / "called"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{called}\n')
+    systemctl.chmod(0o755)
+    (tmp_path / "slots").mkdir()
+    (tmp_path / "state/firmware").mkdir(parents=True)
+    places = {"systems": tmp_path / "state/firmware/trial", "slots": tmp_path / "slots/trial"}
+    if trial:
+        places[trial].touch()
+    environ = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "STATE_DIRECTORY": str(tmp_path / "state"),
+        "EXIT_STATUS": str(status),
+        "SERVICE_RESULT": result,
+    }
+    command = [str(ENDED), str(tmp_path / "slots")]
+    subprocess.run(command, env=environ, check=True, capture_output=True)
+    said = called.read_text().strip() if called.exists() else ""
+    assert said == (f"--no-block {does}" if does else "")

@@ -7,7 +7,7 @@ ends well, unless PILOTWIRE_UPDATERS=required. The root file system is made once
 in PILOTWIRE_ROOTFS; what a run writes goes into an overlay that is thrown away.
 """
 
-import contextlib
+import asyncio
 import hashlib
 import os
 import shutil
@@ -17,18 +17,15 @@ import tempfile
 import time
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.updaters import whole
+from tests.updaters.container import LOOPS, NotHereError, container
+
 PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,rauc,rauc-service,squashfs-tools,openssl,e2fsprogs,"
     "mount,util-linux,swupdate,libubootenv-tool,cpio"
 )
 SCRIPTS = ("rauc", "swupdate", "slots")
-LOOPS = ["/dev/loop-control", *(f"/dev/loop{number}" for number in range(8))]
-BOOT_S = 60.0
-
-
-class NotHereError(Exception):
-    """The machine has the tools, and they do not work on it."""
+WHOLE = (("swupdate", "ocpp1.6"), ("rauc", "ocpp2.0.1"))
 
 
 def main():
@@ -41,7 +38,11 @@ def main():
     try:
         base = rootfs()
         said = [f"root file system {time.monotonic() - began_s:.1f} s"]
-        codes = [tried(base, name, said) for name in SCRIPTS]
+        codes = [tried(base, name, said, scripted(name)) for name in SCRIPTS]
+        codes += [
+            tried(base, f"agent with {name} on {protocol}", said, lived(name, protocol), "host")
+            for name, protocol in WHOLE
+        ]
     except NotHereError as error:
         print(f"updaters: SKIPPED, this machine does not let us: {error}")
         return int(is_required)
@@ -49,22 +50,51 @@ def main():
     return max(codes)
 
 
-def tried(base, name, said):
-    """Run one script in a container of its own; return its exit code."""
+def scripted(name):
+    """Return what runs a script in a container, and returns its exit code."""
+
+    def run(machine, _):
+        return machine.run("python3", "-m", f"tests.updaters.{name}").returncode
+
+    return run
+
+
+def lived(name, protocol):
+    """Return what leads a whole agent through its updates."""
+
+    def run(machine, place):
+        asyncio.run(whole.story(machine, place, name, protocol))
+        return 0
+
+    return run
+
+
+def tried(base, name, said, run, network="private"):
+    """Run something in a container of its own; return its exit code."""
     began_s = time.monotonic()
     print(f"{name}:", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="updaters-") as work,
-        container(base, Path(work)) as leader,
+        container(base, Path(work), network) as machine,
     ):
         booted_s = time.monotonic()
-        code = inside(leader, name)
+        try:
+            code = run(machine, Path(work))
+        except (SystemExit, TimeoutError, AssertionError) as error:
+            print(f"  FAIL {error!r}\n{journal(machine)}", flush=True)
+            code = 1
         ended_s = time.monotonic()
     said.append(
         f"{name} {'failed' if code else 'passed'} in {ended_s - booted_s:.1f} s"
         f" after a boot of {booted_s - began_s:.1f} s"
     )
     return code
+
+
+def journal(machine):
+    return machine.run(
+        "journalctl", "--no-pager", "--lines=80", capture_output=True, text=True
+    ).stdout
 
 
 def lacking():
@@ -94,66 +124,6 @@ def rootfs():
             raise NotHereError("mmdebstrap failed")
         passing.rename(base)
     return base
-
-
-@contextlib.contextmanager
-def container(base, work):
-    """Boot it; give the process id of its first process."""
-    root = work / "root"
-    for name in ("up", "work", "root"):
-        (work / name).mkdir()
-    layers = f"lowerdir={base},upperdir={work}/up,workdir={work}/work"
-    if subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, root]).returncode:
-        raise NotHereError("no overlay can be mounted")
-    packages = Path(sys.prefix) / "lib/python3.11/site-packages"
-    command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={root}", "--register=no"]
-    command += ["--keep-unit", "--private-network", "--console=pipe", "--link-journal=no"]
-    command += [f"--machine=updaters{os.getpid()}", "--resolv-conf=off", "--timezone=off"]
-    command += [f"--bind-ro={PROJECT}:/mnt/pilotwire", f"--bind-ro={packages}:/mnt/packages"]
-    command += [f"--bind={path}" for path in LOOPS]
-    try:
-        with (work / "console").open("wb") as console:
-            nspawn = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console
-            )
-        try:
-            leader = booted(nspawn, work / "console")
-            yield leader
-            subprocess.run(
-                entered(leader, "systemctl", "poweroff", "--force", "--force"),
-                capture_output=True,
-            )
-            nspawn.wait(timeout=30)
-        finally:
-            nspawn.kill()
-            nspawn.wait()
-    finally:
-        subprocess.run(["umount", "--lazy", root], check=True)
-
-
-def booted(nspawn, console):
-    """Wait until systemd is up; return its process id."""
-    until_s = time.monotonic() + BOOT_S
-    children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
-    while nspawn.poll() is None and time.monotonic() < until_s:
-        for child in children.read_text().split():
-            asked = entered(child, "systemctl", "is-system-running", "--wait")
-            said = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-            if said in {"running", "degraded"}:
-                return child
-        time.sleep(0.1)
-    raise NotHereError(f"no container boots:\n{console.read_text(errors='replace')}")
-
-
-def entered(leader, *command):
-    clean = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
-    clean += ["PYTHONPATH=/mnt/pilotwire:/mnt/packages", "PYTHONDONTWRITEBYTECODE=1"]
-    return ["nsenter", "--target", str(leader), "--all", "--", *clean, *command]
-
-
-def inside(leader, name):
-    script = ["sh", "-c", f"cd / && exec python3 -m tests.updaters.{name}"]
-    return subprocess.run(entered(leader, *script), check=False).returncode
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ D=/var/lib/board
 case $1 in set-*) echo "$*" >>$D/log ;; esac
 case $1 in
   get-primary) cat $D/primary ;;
-  set-primary) put primary "$2"; put "state.$2" good ;;
+  set-primary) put primary "$2"; put "state.$2" good; put "left.$2" 3 ;;
   get-state) cat "$D/state.$2" ;;
-  set-state) put "state.$2" "$3" ;;
+  set-state) put "state.$2" "$3"; [ "$3" = bad ] || put "left.$2" 3 ;;
   *) exit 1 ;;
 esac
 """

@@ -102,26 +102,27 @@ class Machine:
         sh(f"systemctl stop swupdate; losetup -d {self.a} {self.b}")
 
 
+def image(machine, name, board, key, **more):
+    """Make one of rootfs.gz, with the tools that SWUpdate's documentation names."""
+    sha256 = hashlib.sha256((WORK / "rootfs.gz").read_bytes()).hexdigest()
+    facts = {"board": board, "a": machine.a, "b": machine.b, "sha256": sha256}
+    text = DESCRIPTION % {**facts, "switch_a": "", "switch_b": "", **more}
+    (WORK / "sw-description").write_text(text)
+    sign = f"openssl cms -sign -in sw-description -out sw-description.sig -signer {key}.pem"
+    sh(f"{sign} -inkey {key}.key -outform DER -nosmimecap -binary")
+    members = "sw-description\\nsw-description.sig\\nrootfs.gz\\n"
+    sh(f"printf '{members}' | cpio --quiet -o -H crc >{name}.swu")
+
+
 def images(machine):
-    """Make them with the tools that SWUpdate's documentation names."""
     sh("mkdir tree && echo 2.0.0 >tree/version && head -c 3M /dev/urandom >tree/blob")
     sh("truncate -s 20M rootfs && mkfs.ext4 -q -F -d tree rootfs && gzip -f rootfs")
-    sha256 = hashlib.sha256((WORK / "rootfs.gz").read_bytes()).hexdigest()
+    image(machine, "good", "wallbox", "release")
     switch = {"switch_a": SWITCH % "a", "switch_b": SWITCH % "b"}
-    still = {"switch_a": "", "switch_b": ""}
-    for name, board, key, more in (
-        ("good", "wallbox", "release", {**still, "sha256": sha256}),
-        ("hasty", "wallbox", "release", {**switch, "sha256": sha256}),
-        ("evil", "wallbox", "stranger", {**still, "sha256": sha256}),
-        ("other", "kettle", "release", {**still, "sha256": sha256}),
-        ("wrong", "wallbox", "release", {**still, "sha256": "ab" * 32}),
-    ):
-        text = DESCRIPTION % {"board": board, "a": machine.a, "b": machine.b, **more}
-        (WORK / "sw-description").write_text(text)
-        sign = f"openssl cms -sign -in sw-description -out sw-description.sig -signer {key}.pem"
-        sh(f"{sign} -inkey {key}.key -outform DER -nosmimecap -binary")
-        members = "sw-description\\nsw-description.sig\\nrootfs.gz\\n"
-        sh(f"printf '{members}' | cpio --quiet -o -H crc >{name}.swu")
+    image(machine, "hasty", "wallbox", "release", **switch)
+    image(machine, "evil", "wallbox", "stranger")
+    image(machine, "other", "kettle", "release")
+    image(machine, "wrong", "wallbox", "release", sha256="ab" * 32)
 
 
 def refusals(machine, agent):
