@@ -41,7 +41,12 @@ from hal.controller_settings import LineControllerSettings, OpenEvseSettings
 from hal.converter_settings import ConverterSettings
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
-from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
+from hal.gpio_settings import GpioEvseSettings
+from hal.input_settings import (
+    GpioInputSettings,
+    ModbusInputSettings,
+    SimulatedInputSettings,
+)
 from hal.lines import can_port, modbus_port
 from hal.port_settings import CanSettings, ModbusTcpSettings
 from hal.reader_settings import (
@@ -240,6 +245,11 @@ class _Builder:
                     active=found.active,
                 )
 
+            case GpioInputSettings() as found:
+                from hal.drivers.gpio_input import GpioInput  # noqa: PLC0415 - see the module
+
+                return GpioInput(found.chip, found)
+
     def _extended(self, role: Role, evse: EvseSettings) -> Any:
         """Return the device of a role from another distribution; None if it is ours."""
         settings = getattr(evse, role)
@@ -269,6 +279,8 @@ class _Builder:
                 if part is not None and part.three_phases is not None:
                     kind = modbus_evse.SwitchingModbusEvse
                 return kind(self._port(port), unit, register_map, is_tethered=is_tethered)
+            case GpioEvseSettings() as settings:
+                return _direct(settings, evse)
             case settings:
                 controller = _line_controller(evse, settings)
                 self.counting[f"evse-{evse.id}"] = controller
@@ -414,6 +426,21 @@ def _modbus_meter(board: Board, settings: ModbusMeterSettings, port: "ModbusPort
     if settings.turned:
         register_map = turned(register_map)
     return ModbusMeter(port, settings.unit, register_map, poll_s=settings.poll_s)
+
+
+def _direct(settings: GpioEvseSettings, evse: EvseSettings) -> EvseController:
+    # Imported only for a board that is wired to this machine itself.
+    from hal.drivers.direct_board import DirectBoard  # noqa: PLC0415
+    from hal.drivers.gpio_evse import GpioEvse  # noqa: PLC0415
+
+    return GpioEvse(
+        DirectBoard(settings),
+        max_a=evse.max_a,
+        phases=evse.phases,
+        is_tethered=settings.tethered,
+        lock_pulse_s=settings.lock.pulse_ms / 1000 if settings.lock is not None else None,
+        has_alive=settings.alive is not None,
+    )
 
 
 def _hid_reader(settings: HidReaderSettings) -> TokenReader:

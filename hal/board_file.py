@@ -35,6 +35,7 @@ from hal import extensions, schema
 from hal.controller_settings import LineControllerSettings, OpenEvseSettings
 from hal.extensions import Extension
 from hal.files import FileProblems, Problem, TypedFile, read
+from hal.gpio_settings import GpioEvseSettings, wrong_wiring
 from hal.input_settings import (
     InputSettings,
     ModbusInputSettings,
@@ -50,12 +51,7 @@ from hal.port_settings import (
     serial_path,
     wrong_can_lines,
 )
-from hal.reader_settings import (
-    OwnReaderSettings,
-    ReaderSettings,
-    wrong_number,
-    wrong_pattern,
-)
+from hal.reader_settings import OwnReaderSettings, ReaderSettings, wrong_reader
 from hal.registers.map import RegisterMap, load_map
 from hal.types import Value
 
@@ -107,7 +103,7 @@ class ModbusEvseSettings(Value, frozen=True, tag="modbus_evse", tag_field="drive
 
 
 ControllerSettings: TypeAlias = (
-    SimulatedControllerSettings | ModbusEvseSettings | LineControllerSettings
+    SimulatedControllerSettings | ModbusEvseSettings | LineControllerSettings | GpioEvseSettings
 )
 
 
@@ -383,6 +379,8 @@ def _in_controller(
     evse: EvseSettings, at: schema.Path, data: BoardFile, maps: dict[str, RegisterMap]
 ) -> Iterator[_Mistake]:
     controller = evse.controller
+    if isinstance(controller, GpioEvseSettings) and (wrong := wrong_wiring(controller)):
+        yield (*at, "controller", wrong[0]), wrong[1]
     if not isinstance(controller, ModbusEvseSettings):
         return
     place = (controller.port, controller.unit)
@@ -421,10 +419,8 @@ def _in_lines(data: BoardFile) -> Iterator[_Mistake]:
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         if isinstance(evse.reader, OwnReaderSettings):
-            if (wrong := wrong_number(evse.reader)) is not None:
-                yield (*at, "reader", wrong[0]), wrong[1]
-            if (text := wrong_pattern(evse.reader)) is not None:
-                yield (*at, "reader", "pattern"), text
+            for key, text in wrong_reader(evse.reader):
+                yield (*at, "reader", key), text
         for key, device in (("controller", evse.controller), ("reader", evse.reader)):
             if not isinstance(device, LineControllerSettings | OwnReaderSettings):
                 continue
@@ -468,7 +464,9 @@ def _in_sharing(data: BoardFile) -> Iterator[_Mistake]:
             yield (*at, "weight"), 'counts only with sharing = "weighted" in [site]'
         if evse.phase_switching and evse.phases == 1:
             yield (*at, "phase_switching"), "needs an EVSE of three phases"
-        if evse.phase_switching and isinstance(evse.controller, OpenEvseSettings):
+        if evse.phase_switching and isinstance(
+            evse.controller, OpenEvseSettings | GpioEvseSettings
+        ):
             yield (*at, "phase_switching"), "this controller cannot switch phases"
         heat = evse.derating
         if heat is not None and heat.to_c <= heat.from_c:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
+from hal.gpio_settings import Line, Path
 from hal.port_settings import Name
 from hal.types import Value
 
@@ -48,7 +49,23 @@ class ModbusInputSettings(Value, frozen=True, tag="modbus_input", tag_field="dri
     active: Literal[0, 1] = 1
 
 
-InputSettings: TypeAlias = SimulatedInputSettings | ModbusInputSettings
+class GpioInputSettings(Value, frozen=True, tag="gpio_input", tag_field="driver"):
+    """One line of a GPIO chip of this machine.
+
+    Attributes:
+        limit_w: as above.
+        chip: path of its device.
+        line, active_low, bias: as for any input of `hal.gpio_settings`.
+    """
+
+    chip: Path
+    limit_w: Power
+    line: Line
+    active_low: bool = False
+    bias: Literal["as_is", "pull_up", "pull_down", "disabled"] = "as_is"
+
+
+InputSettings: TypeAlias = SimulatedInputSettings | ModbusInputSettings | GpioInputSettings
 
 
 def wrong_bit(settings: ModbusInputSettings) -> str | None:

@@ -9,6 +9,7 @@ How a UID is written has to match the operator's lists (hardware reference 5.4).
 """
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
@@ -108,22 +109,14 @@ OwnReaderSettings: TypeAlias = SerialReaderSettings | HidReaderSettings
 ReaderSettings: TypeAlias = SimulatedReaderSettings | OwnReaderSettings
 
 
-def wrong_number(settings: ReaderSettings | None) -> tuple[str, str] | None:
-    """Return the key and why it says nothing of a reader that types, None if all do."""
-    if not isinstance(settings, HidReaderSettings) or settings.number is not None:
-        return None
-    for key, plain in (("byte_order", "as_read"), ("format", "hex")):
-        if getattr(settings, key) != plain:
-            return key, 'needs number = "hex" or "dec": what the reader types'
-    return None
-
-
-def wrong_pattern(settings: ReaderSettings | None) -> str | None:
-    """Return what is wrong with a reader's pattern, None when it can be used."""
-    if not isinstance(settings, TextReaderSettings | HidReaderSettings):
-        return None
-    try:
-        re.compile(settings.pattern)
-    except re.error as error:
-        return f"is no regular expression: {error}"
-    return None
+def wrong_reader(settings: OwnReaderSettings) -> Iterator[tuple[str, str]]:
+    """Yield the key and what is wrong with it, for what the types alone cannot refuse."""
+    if isinstance(settings, TextReaderSettings | HidReaderSettings):
+        try:
+            re.compile(settings.pattern)
+        except re.error as error:
+            yield "pattern", f"is no regular expression: {error}"
+    if isinstance(settings, HidReaderSettings) and settings.number is None:
+        for key, plain in (("byte_order", "as_read"), ("format", "hex")):
+            if getattr(settings, key) != plain:
+                yield key, 'needs number = "hex" or "dec": what the reader types'

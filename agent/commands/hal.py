@@ -30,6 +30,7 @@ from hal.tools.checking import checked, summary
 from hal.tools.exercising import Exercise, controller_of
 from hal.tools.line import MODBUS_PORT, Line, known_maps, named_map
 from hal.tools.looking import Look, Looker, Row
+from hal.tools.releasing import released
 from hal.tools.simulating import simulated
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _ACTIONS: Final = {
     "exercise": "lead through a first charge with a controller, step by step",
     "simulate": "serve a map on a TCP port or a pseudo terminal, or power modules on CAN",
     "modules": "list the DC power modules on a CAN line; turns nothing on or off",
+    "release": "leave nothing switched on a board that is wired to this machine (GPIO, PWM)",
 }
 _CLEAR: Final = "\x1b[H\x1b[J"
 _CHANNEL: Final = "can0, the path of a serial adapter, or a group as 239.74.163.2:43113"
@@ -62,6 +64,7 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
         for name, text in _ACTIONS.items()
     }
     actions["check"].add_argument("files", nargs="+", type=Path, metavar="FILE")
+    actions["release"].add_argument("board", type=Path, metavar="BOARD", help="a board file")
     for name in ("probe", "watch", "exercise"):
         actions[name].add_argument("map", metavar="MAP", help="a file or a map's name")
     actions["simulate"].add_argument(
@@ -115,6 +118,8 @@ def execute(args: argparse.Namespace) -> int:
     match args.action:
         case "check":
             return _check(args.files)
+        case "release":
+            return _run(_release(args.board))
         case "scan":
             return _run(_scan(args))
         case "probe":
@@ -288,6 +293,12 @@ async def _exercise(args: argparse.Namespace) -> int:
         controller = controller_of(port, line.unit_of(register_map), register_map)
         exercise = Exercise(_say, ask, patience_s=args.patience)
         return DONE if await exercise.run(controller) else FAILED
+
+
+async def _release(board: Path) -> int:
+    for line in released(board):
+        _say(line)
+    return DONE
 
 
 def _say(text: str) -> None:

@@ -44,7 +44,7 @@ def test_a_whole_session(path, version, tmp_path):
             tap(lab, 1)
             await lab.until(lambda: lab.connector() == "Charging")
             assert 6.0 <= lab.evse().offer_a <= board.evses[0].max_a
-            await asyncio.sleep(60)
+            await asyncio.sleep(20)
             assert lab.evse().outlet_closed
             tap(lab, 1)
             await lab.until(lambda: lab.connector() == "Finishing")

@@ -20,8 +20,10 @@ from hal.controller_settings import (
     OpenEvseSettings,
     SafetyMcuSettings,
 )
+from hal.gpio_settings import GpioEvseSettings
 from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
+from hal.sim.direct_board import SimulatedDirectBoard, moved_into
 from hal.sim.evse import SimulatedEvse
 from hal.sim.frames import Framing
 from hal.sim.line_device import LineDevice
@@ -89,7 +91,7 @@ async def on_the_wire(
     """
     board = load_board(path)
     async with AsyncExitStack() as stack:
-        board = await _lines(lab, board, stack, drawn)
+        board = await _lines(lab, board, directory, stack, drawn)
         lines: dict[str, list[int]] = {name: [] for name in board.ports}
         lab.devices = await _devices(lab, board, stack)
         for place, server in lab.devices.items():
@@ -106,6 +108,9 @@ async def on_the_wire(
                 else await laid(number, framing)
             )
         hardware = build(structs.replace(board, ports=ports), state_directory=directory)
+        for evse_id, sim in lab.boards.items():
+            if isinstance(sim, SimulatedDirectBoard):
+                hardware.evses[evse_id - 1].controller._board._requested = sim.request
         lab.specs = tuple(
             EvseSpec(
                 evse.id,
@@ -128,8 +133,13 @@ def _framing(board: Board, name: str) -> Framing:
     return board.ports[name].framing
 
 
-async def _lines(lab: Lab, board: Board, stack: AsyncExitStack, drawn: Line | None) -> Board:
-    """Return a board whose controllers with lines of their own are on pseudo terminals."""
+async def _lines(
+    lab: Lab, board: Board, directory: Path, stack: AsyncExitStack, drawn: Line | None
+) -> Board:
+    """Return a board whose controllers with lines of their own are on pseudo terminals.
+
+    Those that are wired to this machine are below the directory.
+    """
     evses = []
     for evse in board.evses:
         controller = evse.controller
@@ -139,6 +149,11 @@ async def _lines(lab: Lab, board: Board, stack: AsyncExitStack, drawn: Line | No
             lab.boards[evse.id] = device
             path = device.path if drawn is None else await drawn(device.path)
             controller = structs.replace(controller, path=path)
+        elif isinstance(controller, GpioEvseSettings):
+            place = directory / f"evse-{evse.id}"
+            controller = moved_into(place, controller)
+            lab.boards[evse.id] = SimulatedDirectBoard(place, lab.evse(evse.id), controller)
+            await stack.enter_async_context(lab.boards[evse.id])
         evses.append(structs.replace(evse, controller=controller))
     return structs.replace(board, evses=tuple(evses))
 
