@@ -71,7 +71,7 @@ def _received(response: BaseHTTPResponse, sink: Sink, chunk: int) -> None:
     etag = response.headers.get("ETag", "")
     strong = etag if etag.startswith('"') else None
     sink.tag = strong or response.headers.get("Last-Modified")
-    for data in response.stream(chunk, decode_content=False):
+    while data := response.read1(chunk, decode_content=False):  # whatever has come by now
         sink.write(data)
 
 

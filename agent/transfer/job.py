@@ -20,7 +20,8 @@ MODULES: Final = {
 }
 """What each protocol needs; SFTP comes with an extra of the package."""
 
-CHUNK: Final = 1 << 16
+CHUNK: Final = 1 << 14
+"""How many bytes pass at once: few enough for a slow line to show that it moves."""
 
 CONNECT_S: Final = 30.0
 """How long a server may take to answer; for how long it may be silent says the job."""

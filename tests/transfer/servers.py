@@ -117,6 +117,26 @@ class Handler(BaseHTTPRequestHandler):
         self.begin(200, 10, Content_Encoding="gzip")
         self.wfile.write(b"0123456789")
 
+    def get_chunked(self, content=CONTENT, end=b"0\r\n\r\n"):
+        self.begin(200, None, Transfer_Encoding="chunked")
+        for at in range(0, len(content), 300_000):
+            piece = content[at : at + 300_000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(end)
+        self.close_connection = True
+
+    def get_torn(self):
+        self.get_chunked(CONTENT[:1_000_000], b"ffff\r\nhalf")
+
+    def get_dripping(self):
+        """Send two bytes, each when somebody says so, and then halt."""
+        self.begin(200, len(CONTENT))
+        for byte in b"ab":
+            self.wfile.write(bytes([byte]))
+            self.server.dripped.acquire()
+        self.server.stopping.wait()
+        self.close_connection = True
+
     def get_redirect(self):
         self.begin(302, 0, Location="/good/image")
 
@@ -251,6 +271,7 @@ def http_server(certificate_file=None):
         "",
     )
     server.stopping, server.asked = threading.Event(), threading.Event()
+    server.dripped = threading.Semaphore(0)
     server.handle_error = lambda *_: None
     if certificate_file:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -263,6 +284,7 @@ def http_server(certificate_file=None):
         yield server
     finally:
         server.stopping.set()
+        server.dripped.release(2)
         server.shutdown()
         thread.join()
         server.server_close()
