@@ -105,6 +105,11 @@ def bad_profiles(mine: Transaction) -> dict[str, Bad]:
         "an EVSE that is none": Bad(wish(evse_id=3), "UnknownEvse", value),
         "level 10": Bad(wish(level=10), "InvalidStackLevel"),
         "level -1": Bad(wish(level=-1), "InvalidStackLevel", value),
+        "recurring without a rhythm": Bad(
+            wish(starts_at=absolute),
+            "InvalidProfile",
+            change=profile(chargingProfileKind="Recurring"),
+        ),
         "a word that is none": Bad(
             wish(), value, value, profile(chargingProfilePurpose="Mood")
         ),
@@ -188,3 +193,40 @@ def test_a_bad_profile_is_refused_with_its_reason_and_changes_nothing(version: s
         await lab.delivered()
 
     check_bills(run(Lab(version, evses=2), story))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_one_profile_too_many_is_refused_and_a_replacement_is_not(version: str) -> None:
+    """Row 12."""
+
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        for number in range(3):
+            good = ProfileWish(number, "default", 1, ((0, 10.0),), level=number)
+            assert await lab.csms.set_profile(IDENTITY, good) == "Accepted"
+        answer = await asked(lab, Bad(wish(evse_id=0, level=5), ""))
+        is_16 = version == "ocpp1.6"
+        # The profile has the id 2, which is installed: it takes that one's place.
+        assert said(answer) == "Accepted"
+        more = ProfileWish(9, "default", 1, ((0, 10.0),), level=7)
+        found = said(await asked(lab, Bad(more, "")))
+        assert found == ("Rejected" if is_16 else "TooManyElements")
+        assert sorted(lab.station.smart_charging.book.entries) == ["0", "1", "2"]
+
+    run(Lab(version, settings={"SmartChargingCtrlr.MaxProfiles": 3}), story)
+
+
+def test_what_comes_too_early_or_to_a_station_that_is_switched_off_is_refused() -> None:
+    """Rows 29 and 2."""
+
+    async def story(lab: Lab) -> None:
+        await lab.start()
+        await lab.online()
+        assert said(await asked(lab, ONLY_201["several schedules"])) == "InvalidMessageSeq"
+        off = await lab.csms.set_setting(IDENTITY, "SmartChargingCtrlr.Enabled", "false")
+        assert off == "Accepted"
+        assert said(await asked(lab, Bad(wish(), ""))) == "NotEnabled"
+        assert not lab.station.smart_charging.book.entries
+
+    run(Lab("ocpp2.0.1", settings={"ISO15118Ctrlr.Enabled": True}), story)

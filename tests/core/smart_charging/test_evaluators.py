@@ -133,6 +133,57 @@ def _told(found: tuple[Entry, ...], offset: int) -> int:
     return [one.limit for one in found if one.start_s <= offset][-1]
 
 
+@given(book=books(), order=st.randoms(use_true_random=False), unit=st.sampled_from(Unit))
+@settings(max_examples=100, deadline=None)
+def test_the_order_in_which_profiles_came_does_not_matter(
+    book: Book, order: random.Random, unit: Unit
+) -> None:
+    place, items = Place(1, 3, 230, TX, T0 - 500), list(book.entries.items())
+    order.shuffle(items)
+    facts = (place, unit, hardware(LOCAL_MA), T0, T0 + 200_000)
+    assert entries(Book(dict(items)), *facts) == entries(book, *facts)
+
+
+@given(book=books(), more=profiles(T0), unit=st.sampled_from(Unit), evse_id=st.integers(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_a_limit_of_somebody_else_never_allows_more(
+    book: Book, more: Profile, unit: Unit, evse_id: int
+) -> None:
+    """Nobody but the CSMS limits in these books: no level hides another."""
+    external = replace(more, profile_id=99, purpose=Purpose.EXTERNAL)
+    both = Book({**book.entries, external.key: Installed(evse_id, external)})
+    facts = (Place(1, 3, 230, TX, T0 - 500), unit, hardware(LOCAL_MA), T0, T0 + 200_000)
+    without, within = entries(book, *facts), entries(both, *facts)
+    for offset in {one.start_s for one in (*without, *within)}:
+        assert _told(within, offset) <= _told(without, offset)
+
+
+@given(book=books(), by_s=st.integers(-400_000, 400_000), tx=st.sampled_from((TX, None)))
+@settings(max_examples=100, deadline=None)
+def test_all_that_matters_of_time_is_how_far_things_are_apart(
+    book: Book, by_s: int, tx: str | None
+) -> None:
+    """Neither midnight nor the day of the week has a say of its own."""
+    place, limits = Place(1, 3, 230, tx, T0 - 500), hardware(LOCAL_MA)
+    moved = Book({key: _moved(one, by_s) for key, one in book.entries.items()})
+    later = place._replace(anchor_s=place.anchor_s + by_s)
+    start, end = T0, T0 + 200_000
+    found = entries(moved, later, Unit.AMPERE, limits, start + by_s, end + by_s)
+    assert found == entries(book, place, Unit.AMPERE, limits, start, end)
+
+
+def _moved(one: Installed, by_s: int) -> Installed:
+    """Return a profile with all its instants moved."""
+
+    def later(second: int | None) -> int | None:
+        return None if second is None else second + by_s
+
+    own = one.profile
+    schedules = tuple(replace(item, start_s=later(item.start_s)) for item in own.schedules)
+    valid = {"valid_from_s": later(own.valid_from_s), "valid_to_s": later(own.valid_to_s)}
+    return replace(one, profile=replace(own, schedules=schedules, **valid))
+
+
 @given(book=books(), second=st.integers(T0 - 200_000, T0 + 200_000))
 @settings(max_examples=200, deadline=None)
 def test_what_holds_now_is_what_the_composite_says(book: Book, second: int) -> None:

@@ -9,6 +9,7 @@ from agent.core.effects import ChargingNeedsTold, Note, VehicleScheduleTold
 from agent.core.events import (
     ChargingProfileOffered,
     ChargingProfilesCleared,
+    ExternalLimitSet,
     LinkDown,
     TimeLearned,
     VehicleNeedsAnswered,
@@ -20,7 +21,7 @@ from agent.core.smart_charging.needs import ChargingNeeds, NeedsAnswer, Talk, Tr
 from agent.core.smart_charging.negotiation import LONGEST_S, MOST_REFUSED, USUAL_S, WAIT_S
 from agent.core.smart_charging.profile import Profile, Purpose, Schedule, Unit
 from agent.core.station import deadline, targets
-from tests.support.core import WALL_S, Bench
+from tests.support.core import OTHER, WALL_S, Bench
 from tests.support.profiles import profile, schedule
 
 NEEDS = ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230)
@@ -176,6 +177,26 @@ def test_of_two_levels_the_highest_is_offered() -> None:
     high = of_the_transaction(bench, schedule([(0, 12)], start=START, schedule_id=7))
     install(bench, replace(high, profile_id=10, stack_level=1))
     assert offers(bench) == {7: [(0, 12.0)]}
+
+
+def test_a_profile_of_another_transaction_is_not_offered() -> None:
+    bench = Bench(2, ISO15118Ctrlr__Enabled="true").ready(2)
+    bench.charge(1)
+    bench.charge(2, OTHER)
+    bench.wait(10)
+    install(bench, of_the_transaction(bench, schedule([(0, 12)], start=START, schedule_id=7)))
+    bench.post(VehicleNeedsTold(2, NEEDS))
+    bench.post(LinkDown("gone"))
+    (found,) = bench.station.smart_charging.talks[2].offers
+    assert (found.schedule_id, found.periods[0].limit) == (1, 32_000)
+
+
+def test_what_the_site_leaves_for_a_moment_is_not_offered() -> None:
+    bench = negotiating()
+    bench.post(ExternalLimitSet(99, "ems", 60.0, 0, limit_a=8.0))
+    bench.post(DECLINED)
+    assert offers(bench) == {1: [(0, 32.0)]}
+    assert targets(bench.station).of(1).offer_a == 8.0
 
 
 @pytest.mark.parametrize(
