@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agent.commands.hal_line import declare_line, explained, line_of, seconds
 from agent.commands.invocation import (
     CONFIGURATION,
     DONE,
@@ -28,7 +29,7 @@ from hal.files import FileProblems
 from hal.tools import scanning
 from hal.tools.checking import checked, summary
 from hal.tools.exercising import Exercise, controller_of
-from hal.tools.line import MODBUS_PORT, Line, known_maps, named_map
+from hal.tools.line import Line, known_maps, named_map
 from hal.tools.looking import Look, Looker, Row
 from hal.tools.releasing import released
 from hal.tools.simulating import simulated
@@ -52,6 +53,7 @@ _CHANNEL: Final = "can0, the path of a serial adapter, or a group as 239.74.163.
 _unit = whole_number(1, 255)
 _count = whole_number(1, MOST_MODULES)
 _tcp = whole_number(0, 65_535)
+_times = whole_number(1, 1_000_000_000)
 
 
 def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -72,7 +74,7 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
     )
     _declare_modules(actions["modules"], actions["simulate"])
     for name in ("scan", "probe", "watch", "exercise"):
-        _declare_line(actions[name])
+        declare_line(actions[name])
     for name in ("probe", "watch", "exercise", "simulate"):
         actions[name].add_argument("--unit", type=_unit, help="unit id (default: the map's)")
     for name in ("probe", "watch", "exercise"):
@@ -84,16 +86,16 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
         )
     _declare_scan(actions["scan"])
     watch = actions["watch"]
-    watch.add_argument("--every", type=float, default=1.0, metavar="S", help="default: 1 s")
+    watch.add_argument("--every", type=seconds, default=1.0, metavar="S", help="default: 1 s")
     watch.add_argument(
-        "--count", type=int, metavar="N", help="end after so many (default: never)"
+        "--count", type=_times, metavar="N", help="end after so many (default: never)"
     )
     exercise = actions["exercise"]
     exercise.add_argument(
         "--yes", action="store_true", help="do not ask before offering current"
     )
     exercise.add_argument(
-        "--patience", type=float, default=120.0, metavar="S", help="per step (default: 120 s)"
+        "--patience", type=seconds, default=120.0, metavar="S", help="per step (default: 120 s)"
     )
     simulate = actions["simulate"]
     simulate.add_argument(
@@ -121,9 +123,9 @@ def execute(args: argparse.Namespace) -> int:
         case "release":
             return _run(_release(args.board))
         case "scan":
-            return _run(_scan(args))
+            return _run(explained(line_of(args), _scan(args)))
         case "probe":
-            return _run(_probe(args))
+            return _run(explained(line_of(args), _probe(args)))
         case "watch":
             return _run(_watch(args))
         case "exercise":
@@ -134,18 +136,6 @@ def execute(args: argparse.Namespace) -> int:
             return _run(_simulate_modules(args))
         case _:
             return _run(_simulate(args))
-
-
-def _declare_line(parser: argparse.ArgumentParser) -> None:
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--port", metavar="PATH", help="serial line, e.g. /dev/ttyUSB0")
-    where.add_argument("--tcp", metavar="HOST[:PORT]", help="Modbus TCP, port 502 by default")
-    parser.add_argument("--stopbits", type=int, choices=(1, 2))
-    parser.add_argument(
-        "--framing",
-        choices=("tcp", "rtu", "ascii"),
-        help="rtu over TCP for gateways, ascii on serial lines (default: tcp, rtu)",
-    )
 
 
 def _declare_scan(parser: argparse.ArgumentParser) -> None:
@@ -159,9 +149,9 @@ def _declare_scan(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,…",
         help=f"default: {','.join(map(str, scanning.BAUDRATES))}",
     )
-    parser.add_argument("--parities", default="NEO", help="default: NEO")
+    parser.add_argument("--parities", type=_parities, default="NEO", help="default: NEO")
     parser.add_argument(
-        "--timeout", type=float, default=0.2, metavar="S", help="per unit (default: 0.2 s)"
+        "--timeout", type=seconds, default=0.2, metavar="S", help="per unit (default: 0.2 s)"
     )
 
 
@@ -181,7 +171,9 @@ def _span(text: str) -> range:
     if not (first.isdecimal() and (last or first).isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is no span, such as 1-16")
     found = range(int(first), int(last or first) + 1)
-    if not found or found[0] < 1 or found[-1] > 255:  # noqa: PLR2004 - a unit is a byte
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}: the last unit comes before the first")
+    if found[0] < 1 or found[-1] > 255:  # noqa: PLR2004 - a unit is a byte
         raise argparse.ArgumentTypeError(f"{text!r}: units are 1 to 255")
     return found
 
@@ -193,6 +185,12 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(
             f"{text!r} are no numbers, such as 9600,19200"
         ) from None
+
+
+def _parities(text: str) -> str:
+    if not text or not set(text) <= set(scanning.PARITIES):
+        raise argparse.ArgumentTypeError(f"{text!r}: of N, E and O")
+    return text
 
 
 def _check(files: Sequence[Path]) -> int:
@@ -220,26 +218,8 @@ def _run(tool: Coroutine[Any, Any, int]) -> int:
         return FAILED
 
 
-def _line(args: argparse.Namespace) -> Line:
-    unit, baud, parity = (getattr(args, name, None) for name in ("unit", "baud", "parity"))
-    if args.port is not None:
-        return Line(
-            path=args.port,
-            baudrate=baud,
-            parity=parity,
-            stopbits=args.stopbits,
-            framing=args.framing,
-            unit=unit,
-        )
-    host, _, port = args.tcp.rpartition(":") if ":" in args.tcp else (args.tcp, "", "")
-    if port and not port.isdecimal():
-        raise UsageError(f"pilotwire hal: {args.tcp!r} is no HOST or HOST:PORT")
-    number = int(port) if port else MODBUS_PORT
-    return Line(host=host, port=number, framing=args.framing, unit=unit)
-
-
 async def _probe(args: argparse.Namespace) -> int:
-    register_map, line = named_map(args.map), _line(args)
+    register_map, line = named_map(args.map), line_of(args)
     print(printable(summary(register_map)))
     async with line.opened(register_map) as port:
         looker = Looker(port, line.unit_of(register_map), register_map)
@@ -248,18 +228,21 @@ async def _probe(args: argparse.Namespace) -> int:
         look = await looker.look()
     print(table(look))
     print(f"verified: {' '.join(register_map.verified.split())}")
+    if look.is_plausible and scanning.score(register_map, look) is None:
+        print(
+            "it does not look like this device; `pilotwire hal scan` finds maps that fit",
+            file=sys.stderr,
+        )
     return DONE if look.is_plausible else FAILED
 
 
 async def _watch(args: argparse.Namespace) -> int:
-    if args.every <= 0:
-        raise UsageError("pilotwire hal watch: --every must be more than 0")
-    register_map, line = named_map(args.map), _line(args)
+    register_map, line = named_map(args.map), line_of(args)
     seen = 0
     is_terminal = sys.stdout.isatty()
     async with line.opened(register_map) as port:
         looker = Looker(port, line.unit_of(register_map), register_map)
-        is_found = False
+        is_found = is_read = False
         with suppress(asyncio.CancelledError):
             while args.count is None or seen < args.count:
                 try:
@@ -268,31 +251,39 @@ async def _watch(args: argparse.Namespace) -> int:
                         is_found = True
                     text = table(await looker.look())
                 except HalError as error:
-                    text = f"no reading: {error}"
+                    reason = "" if port.counters.connects else await line.why()
+                    text = f"no reading: {': '.join(filter(None, (str(error), reason)))}"
+                else:
+                    is_read = True
                 counters = port.counters
                 foot = f"{counters.requests} requests, {counters.timeouts} without an answer"
                 print(f"{_CLEAR if is_terminal else ''}{text}\n{foot}", flush=True)
                 seen += 1
                 if seen != args.count:
                     await asyncio.sleep(args.every)
-    return DONE
+    return DONE if is_read or seen != args.count else FAILED
 
 
 async def _exercise(args: argparse.Namespace) -> int:
-    register_map, line = named_map(args.map), _line(args)
-    if args.patience <= 0:
-        raise UsageError("pilotwire hal exercise: --patience must be more than 0")
+    register_map, line = named_map(args.map), line_of(args)
 
     async def ask(question: str) -> bool:
         if args.yes:
             return True
-        answer = await asyncio.to_thread(input, f"{question} [y/N] ")
+        try:
+            answer = await asyncio.to_thread(input, f"{question} [y/N] ")
+        except EOFError:  # there is nobody to say yes
+            print("no answer; --yes offers current without asking", file=sys.stderr)
+            return False
         return answer.strip().lower() in {"y", "yes"}
 
     async with line.opened(register_map) as port:
         controller = controller_of(port, line.unit_of(register_map), register_map)
-        exercise = Exercise(_say, ask, patience_s=args.patience)
-        return DONE if await exercise.run(controller) else FAILED
+        went_well = await Exercise(_say, ask, patience_s=args.patience).run(controller)
+        is_reached = port.counters.connects > 0
+    if not is_reached and (reason := await line.why()):
+        print(printable(f"{args.port or args.tcp}: {reason}"), file=sys.stderr)
+    return DONE if went_well else FAILED
 
 
 async def _release(board: Path) -> int:
@@ -306,20 +297,26 @@ def _say(text: str) -> None:
 
 
 async def _scan(args: argparse.Namespace) -> int:
-    line = _line(args)
+    line = line_of(args)
     ways = scanning.settings(line, args.bauds, args.parities, args.units)
     if not ways:
         raise UsageError("pilotwire hal scan: there is nothing to try")
-    bar = _bar(len(ways))
+    bar, maps = _bar(len(ways)), known_maps()
     found = 0
-    async for way, one in scanning.scan(line, ways, known_maps(), timeout_s=args.timeout):
+
+    def heard(way: scanning.Setting) -> None:
+        print(f"unit {way.unit} answers; trying {len(maps)} maps", file=sys.stderr, flush=True)
+
+    async for way, one in scanning.scan(line, ways, maps, timeout_s=args.timeout, heard=heard):
         bar.update(1)
         if one is not None:
             found += 1
             bar.write(_found(line, way, one))
     bar.close()
     if not found:
-        print("nothing answers; are A and B swapped?", file=sys.stderr)
+        gateway = "does the gateway want --framing rtu?"
+        hint = gateway if line.host else "are A and B swapped?"
+        print(f"nothing answers; {hint}", file=sys.stderr)
     return DONE if found else FAILED
 
 

@@ -64,7 +64,8 @@ class Exercise(EvseListener):
             self._say(f"the controller did not obey: {error}")
             return False
         finally:
-            await self._made_safe(controller)
+            # In a task of its own: a bus does nothing more for one that is being cancelled.
+            await asyncio.shield(self._made_safe(controller))
             serving.cancel()
             await asyncio.wait([serving])
 

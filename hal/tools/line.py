@@ -1,5 +1,8 @@
 """The line that a tool talks on, and the map that it talks by, as a command line names them."""
 
+import asyncio
+import fcntl
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +13,8 @@ from hal.registers.map import RegisterMap, load_map
 from hal.types import Value
 
 MODBUS_PORT = 502
+PATIENCE_S = 2.0
+"""How long a peer may take to let us know why it does not accept a connection."""
 
 
 class Line(Value, frozen=True):
@@ -49,9 +54,50 @@ class Line(Value, frozen=True):
             framing="ascii" if self.framing == "ascii" else "rtu",
         )
 
+    async def why(self) -> str:
+        """Return why the line cannot be opened; empty when it can."""
+        if not self.host:
+            return _why_not_terminal(self.path)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                _, writer = await asyncio.open_connection(self.host, self.port)
+        except TimeoutError:
+            return f"no answer within {PATIENCE_S:g} s"
+        except OSError as error:
+            return _in_words(error)
+        except UnicodeError:
+            return "this is no name of a host"
+        writer.close()
+        return ""
+
     def unit_of(self, register_map: RegisterMap) -> int:
         """Return the unit id of a device on this line."""
         return self.unit or register_map.serial.unit
+
+
+def _why_not_terminal(path: str) -> str:
+    """Return why a serial line cannot be had by one owner; empty when it can."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except PermissionError:
+        return "this user may not open it; is it in the group dialout?"
+    except OSError as error:
+        return _in_words(error)
+    try:
+        if not os.isatty(descriptor):
+            return "this is no serial line"
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "another process has it; does the agent run?"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
+def _in_words(error: OSError) -> str:
+    """Return the system's words; asyncio puts addresses before them, names have none."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else str(error.strerror)
 
 
 def named_map(name: str) -> RegisterMap:
@@ -64,7 +110,7 @@ def named_map(name: str) -> RegisterMap:
     paths = [Path(name), *(directory / f"{name}.toml" for directory in directories)]
     found = next((path for path in paths if path.is_file()), None)
     if found is None:
-        searched = ", ".join(str(directory) for directory in directories)
+        searched = ", ".join(dict.fromkeys(map(str, directories)))
         text = f"there is no such file, and no {name}.toml in {searched}"
         raise FileProblems([Problem(name, 1, text)])
     return load_map(found)

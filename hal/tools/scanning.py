@@ -7,7 +7,7 @@ holds; the best fit has the most points that are plausible and not zero. Two map
 same device: relatives often share their registers.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 from hal.bus.modbus import ModbusPort, SerialPort, TcpPort
@@ -62,12 +62,18 @@ def settings(
 
 
 async def scan(
-    line: Line, ways: Iterable[Setting], maps: Mapping[str, RegisterMap], *, timeout_s: float
+    line: Line,
+    ways: Iterable[Setting],
+    maps: Mapping[str, RegisterMap],
+    *,
+    timeout_s: float,
+    heard: Callable[[Setting], None] = lambda _: None,
 ) -> AsyncIterator[tuple[Setting, Found | None]]:
     """Yield every way that was tried, with what was found there.
 
     Args:
         timeout_s: how long a unit may take to answer.
+        heard: told of a unit that answers, before the maps are tried, which takes a while.
 
     Raises:
         BusError: the line cannot be opened.
@@ -77,6 +83,7 @@ async def scan(
             for way in group:
                 found = None
                 if await _answers(port, way.unit, timeout_s):
+                    heard(way)
                     found = Found(way, await _fits(port, way.unit, maps))
                 yield way, found
 

@@ -1,8 +1,10 @@
 """`pilotwire hal` as a technician uses it, against a simulated device in another process."""
 
+import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,6 +47,13 @@ def iem3000() -> Iterator[str]:
         "schneider-iem3000", "--set", "voltage_l2=400", "--set", "frequency=10"
     ) as path:
         yield path
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """Return an address of this machine where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 # --- check ---
@@ -129,13 +138,28 @@ def test_watch_goes_on_when_a_reading_fails(em340, capsys, tmp_path):
     text = (MAPS / "carlo-gavazzi-em340.toml").read_text()
     path.write_text(text.replace("timeout_s", "#").replace("gap_s = 0.05", "timeout_s = 0.05"))
     command = ["hal", "watch", str(path), "--tcp", em340, "--unit", "9"]
-    assert main([*command, "--every", "0.01", "--count", "2"]) == 0
+    assert main([*command, "--every", "0.01", "--count", "2"]) == 1  # there was none at all
     assert capsys.readouterr().out.count("no reading: ") == 2
 
 
-def test_watch_needs_time_between_two_looks(capsys):
-    assert main(["hal", "watch", "abb-b23", "--tcp", "127.0.0.1", "--every", "0"]) == 2
-    assert "--every must be more than 0" in capsys.readouterr().err
+def test_watch_says_why_a_line_is_not_there_each_time(closed_port, capsys):
+    command = ["hal", "watch", "abb-b23", "--tcp", closed_port]
+    assert main([*command, "--every", "0.01", "--count", "2"]) == 1
+    assert capsys.readouterr().out.count(": Connection refused\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--every", "0"], "'0' are no seconds, such as 0.5"),
+        (["--every", "nan"], "'nan' are no seconds"),
+        (["--every", "often"], "'often' are no seconds"),
+        (["--count", "0"], "'0' is not from 1 to"),
+    ],
+)
+def test_watch_refuses_what_cannot_be_meant(options, says, capsys):
+    assert main(["hal", "watch", "abb-b23", "--tcp", "127.0.0.1", *options]) == 2
+    assert says in capsys.readouterr().err
 
 
 # --- scan ---
@@ -143,8 +167,10 @@ def test_watch_needs_time_between_two_looks(capsys):
 
 def test_scan_finds_the_unit_and_the_map_that_fits_best(em340, capsys):
     assert main(["hal", "scan", "--tcp", em340, "--units", "2-3", "--timeout", "0.1"]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
+    (line,) = shown.out.splitlines()
     assert line.startswith("127.0.0.1, unit 3: carlo-gavazzi-em340 (14 points), ")
+    assert shown.err.startswith("unit 3 answers; trying ")
 
 
 def test_scan_of_a_serial_line_tries_rates_and_parities(iem3000, capsys):
@@ -157,6 +183,12 @@ def test_scan_of_a_serial_line_tries_rates_and_parities(iem3000, capsys):
 
 def test_scan_that_finds_nothing_ends_with_1(em340, capsys):
     assert main(["hal", "scan", "--tcp", em340, "--units", "7", "--timeout", "0.05"]) == 1
+    assert "nothing answers; does the gateway want --framing rtu?" in capsys.readouterr().err
+
+
+def test_scan_of_a_serial_line_on_which_nothing_answers_asks_about_its_wires(iem3000, capsys):
+    options = ["--units", "9", "--bauds", "9600", "--parities", "N", "--timeout", "0.02"]
+    assert main(["hal", "scan", "--port", iem3000, *options]) == 1
     assert "nothing answers; are A and B swapped?" in capsys.readouterr().err
 
 
@@ -164,10 +196,13 @@ def test_scan_that_finds_nothing_ends_with_1(em340, capsys):
     ("options", "says"),
     [
         (["--units", "0-3"], "units are 1 to 255"),
-        (["--units", "3-1"], "units are 1 to 255"),
+        (["--units", "3-1"], "the last unit comes before the first"),
         (["--units", "all"], "is no span, such as 1-16"),
         (["--bauds", "fast"], "are no numbers"),
-        (["--parities", "X"], "there is nothing to try"),
+        (["--parities", "NX"], "'NX': of N, E and O"),
+        (["--parities", ""], "'': of N, E and O"),
+        (["--timeout", "-1"], "are no seconds"),
+        (["--framing", "tcp"], "--framing tcp is not for serial lines"),
     ],
 )
 def test_scan_refuses_what_cannot_be_meant(options, says, capsys):
@@ -177,7 +212,9 @@ def test_scan_refuses_what_cannot_be_meant(options, says, capsys):
 
 def test_scan_of_a_line_that_is_not_there_says_so(capsys):
     assert main(["hal", "scan", "--port", "/dev/no-such-line"]) == 1
-    assert "/dev/no-such-line: cannot be opened" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "/dev/no-such-line: cannot be opened: No such file or directory\n"
+    )
 
 
 # --- simulate ---
@@ -202,9 +239,29 @@ def test_simulate_says_when_its_port_is_taken(em340, capsys):
     assert "cannot listen: " in capsys.readouterr().err
 
 
-def test_an_address_that_is_none_is_refused(capsys):
-    assert main(["hal", "probe", "abb-b23", "--tcp", "host:port"]) == 2
-    assert "'host:port' is no HOST or HOST:PORT" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "address", ["host:port", "host:0", "host:65536", "host:99999999", ":5"]
+)
+def test_an_address_that_is_none_is_refused(address, capsys):
+    assert main(["hal", "probe", "abb-b23", "--tcp", address]) == 2
+    assert f"'{address}' is no HOST or HOST:PORT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--baud", "9600"], ["--parity", "E"], ["--stopbits", "1"]])
+def test_an_option_of_serial_lines_is_refused_over_tcp(option, capsys):
+    assert main(["hal", "probe", "abb-b23", "--tcp", "127.0.0.1", *option]) == 2
+    assert f"{option[0]} is for serial lines, not for --tcp" in capsys.readouterr().err
+
+
+def test_probe_says_why_a_peer_is_not_reached(closed_port, capsys):
+    assert main(["hal", "probe", "abb-b23", "--tcp", closed_port]) == 1
+    assert capsys.readouterr().err == f"{closed_port}: cannot be opened: Connection refused\n"
+
+
+def test_probe_with_the_map_of_another_device_says_so(em340, capsys):
+    command = ["hal", "probe", "janitza-b23", "--tcp", em340, "--unit", "3"]
+    main(command)
+    assert "it does not look like this device" in capsys.readouterr().err
 
 
 def test_a_simulated_line_survives_noise_and_users_that_come_and_go(iem3000, capsys):
@@ -240,6 +297,23 @@ def test_exercise_without_a_vehicle_gives_up_and_offers_nothing(capsys):
     assert "  pilot A at connector 1" in out
     assert "not within 1 s: a vehicle comes" in out
     assert out[-1] == "nothing is offered any more"
+
+
+def test_exercise_without_a_word_of_the_tester_offers_nothing(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    options = ["--tcp", "0", "--set", "state=7"]  # a vehicle that asks for energy
+    with simulator("heidelberg-energy-control", *options) as where:
+        assert main(["hal", "exercise", "heidelberg-energy-control", "--tcp", where]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.endswith("nothing is offered any more\n")
+    assert "are offered" not in shown.out
+    assert "no answer; --yes offers current without asking" in shown.err
+
+
+def test_exercise_says_why_a_controller_is_not_reached(closed_port, capsys):
+    command = ["hal", "exercise", "heidelberg-energy-control", "--tcp", closed_port]
+    assert main([*command, "--patience", "0.1"]) == 1
+    assert f"{closed_port}: Connection refused" in capsys.readouterr().err
 
 
 def test_exercise_needs_the_map_of_a_controller(capsys):

@@ -603,3 +603,33 @@ def test_an_exercise_whose_line_breaks_says_that_it_could_not_stop():
     assert not outcome
     assert any(line.startswith("the controller did not obey: ") for line in lines)
     assert lines[-1].startswith("it could not be told to stop: ")
+
+
+def test_an_exercise_that_is_interrupted_takes_the_offer_back():
+    lines: list[str] = []
+
+    async def yes(_: str) -> bool:
+        return True
+
+    async def main() -> tuple[float, float]:
+        offered = asyncio.Event()
+
+        def say(text: str) -> None:
+            lines.append(text)
+            if text.startswith("6 A are offered"):
+                offered.set()
+
+        async with rigged(HEIDELBERG) as rig:
+            await rig.plug()
+            task = asyncio.ensure_future(
+                Exercise(say, yes, patience_s=30.0).run(rig.controller)
+            )
+            await offered.wait()
+            before_a = await rig.wire()
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            return before_a, await rig.wire()
+
+    assert vloop.run(main()) == (6.0, 0.0)
+    assert lines[-1] == "nothing is offered any more"
