@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import stat
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -14,6 +15,7 @@ PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 ALGORITHMS: Final = ("ec-p256", "ec-p384", "rsa-3072")
 ROOT_DAYS, SIGNER_DAYS = 20 * 365, 3 * 365
+OF_OTHERS: Final = 0o077
 _BEFORE: Final = dt.timedelta(hours=1)
 """Certificates are valid from a little before: clocks of stations are not all right."""
 
@@ -80,12 +82,11 @@ def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
     """Return a private key from its PEM file.
 
     Raises:
-        KeyFileError: it is none, or the passphrase is not its.
+        KeyFileError: it is none, others can read it, or the passphrase is not its.
     """
+    content = _private(path)
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), passphrase)
-    except OSError as error:
-        raise KeyFileError(f"{path}: {error.strerror}") from None
+        key = serialization.load_pem_private_key(content, passphrase)
     except (ValueError, TypeError) as error:
         raise KeyFileError(f"{path}: {error}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
@@ -94,11 +95,29 @@ def read_key(path: Path, passphrase: bytes | None) -> PrivateKey:
 
 
 def is_encrypted(path: Path) -> bool:
-    """Tell whether a key file wants a passphrase."""
+    """Tell whether a key file wants a passphrase.
+
+    Raises:
+        KeyFileError: it cannot be read, or others can read it.
+    """
+    return b"ENCRYPTED" in _private(path)
+
+
+def _private(path: Path) -> bytes:
+    """Return what is in a file that only its owner may read.
+
+    As with ssh, the files of other owners are their business: a build machine may lend one.
+    """
     try:
-        return b"ENCRYPTED" in path.read_bytes()
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read()
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from None
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & OF_OTHERS and status.st_uid == os.getuid():
+        raise KeyFileError(f"{path} is open to others (mode {mode:04o}): chmod 600 {path}")
+    return content
 
 
 def _key_pem(key: PrivateKey, passphrase: bytes | None) -> bytes:

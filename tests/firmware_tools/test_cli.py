@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import stat
 import subprocess
 
@@ -222,6 +223,25 @@ def test_what_is_no_key_is_refused(tmp_path, capsys):
     assert "EC or RSA" in capsys.readouterr().err
     (made / "keys/signing.key").unlink()
     assert run(made, *SIGN) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o620, 1)]
+)
+def test_a_key_that_is_open_to_others_signs_nothing(tmp_path, capsys, mode, code):
+    made = make(tmp_path)
+    key = made / "keys/signing.key"
+    key.chmod(mode)
+    assert run(made, *SIGN) == code
+    if code:
+        assert f"open to others (mode {mode:04o}): chmod 600 {key}" in capsys.readouterr().err
+
+
+def test_a_key_that_somebody_else_lends_is_his_to_guard(tmp_path, monkeypatch):
+    made = make(tmp_path)
+    (made / "keys/signing.key").chmod(0o644)
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    assert run(made, *SIGN) == 0
 
 
 def test_usage_ends_with_2():
