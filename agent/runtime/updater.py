@@ -5,6 +5,7 @@ the process's last word into an event. It keeps no state but the image file, whi
 after the serial of its order, so that a stale one is never taken for another.
 """
 
+import asyncio
 import logging
 import os
 import shutil
@@ -33,6 +34,12 @@ from hal.types import Value
 logger = logging.getLogger(__name__)
 
 INSTALL_S: Final = 3900.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 3600.0
+"""Between two looks for an installer that does not answer; doubled every time."""
+
+LOOKS_ON_TRIAL: Final = 7
+"""How often a new image looks for it: within five minutes, as it has to prove itself."""
+
 COUNTING: Final = frozenset({"rauc"})
 """Installers whose boot loader counts every start, not only those on trial (BOOT_x_LEFT)."""
 
@@ -57,6 +64,10 @@ _REFUSALS: Final = {
     Refusal.IMAGE: Failure.IMAGE,
 }
 _LATER: Final = frozenset({Reason.FAILED, Reason.DENIED})
+
+
+class InstallerLostError(Exception):
+    """A new image cannot reach the installer that has installed it."""
 
 
 class Setup(Value, frozen=True):
@@ -104,11 +115,12 @@ class Updater:
         self._follower = Follower(self._done, kernel.post)
 
     async def run(self) -> None:
-        """Find the installer, then work until cancelled."""
-        result = await self._told(self._task(Deed.STATUS))
-        if not isinstance(result, Well):
-            logger.error("no firmware updates: %s", result.info)
-            return
+        """Find the installer, then work until cancelled.
+
+        Raises:
+            InstallerLostError: an image is on trial, and has none: it cannot be kept.
+        """
+        result = await self._found()
         self._kernel.observers.append(self._observed)
         try:
             found = InstallerFound(self._setup.installer, result.slot, result.has_failed)
@@ -119,10 +131,28 @@ class Updater:
         finally:
             self._kernel.observers.remove(self._observed)
 
+    async def _found(self) -> Well:
+        """Look for the installer until it answers: its service may start later than we do."""
+        looks, wait_s = 0, FIRST_WAIT_S
+        while True:
+            result = await self._told(self._task(Deed.STATUS))
+            if isinstance(result, Well):
+                return result
+            looks += 1
+            if looks >= LOOKS_ON_TRIAL and self._is_on_trial:
+                raise InstallerLostError(result.info)
+            logger.error("no firmware updates: %s", result.info)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2.0 * wait_s, LONGEST_WAIT_S)
+
+    @property
+    def _is_on_trial(self) -> bool:
+        update = self._kernel.station.firmware.update
+        return update is not None and update.phase in updates.ACTIVATED
+
     async def _kept(self) -> None:
         """Keep the slot that runs, unless it is on trial: its starts are counted always."""
-        update = self._kernel.station.firmware.update
-        if update is None or update.phase not in updates.ACTIVATED:
+        if not self._is_on_trial:
             result = await self._told(self._task(Deed.CONFIRM))
             if not isinstance(result, Well):
                 logger.error("the slot that runs is not kept: %s", result.info)

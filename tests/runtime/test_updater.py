@@ -8,6 +8,7 @@ import json
 import tarfile
 
 import pytest
+from msgspec.structs import replace
 
 from agent.core import durable
 from agent.core.effects import LogAnswer, Reply, Report, Restart, Verdict
@@ -33,6 +34,7 @@ from agent.core.orders import (
     UpdateOrder,
     UploadStatus,
 )
+from agent.core.updates import Phase, Update
 from agent.core.values import (
     AuthorizationStatus,
     EvseCapabilities,
@@ -44,7 +46,7 @@ from agent.core.values import (
 from agent.runtime.clock import SystemWorld
 from agent.runtime.kernel import Kernel
 from agent.runtime.transfers import FileSetup
-from agent.runtime.updater import Setup, Updater
+from agent.runtime.updater import InstallerLostError, Setup, Updater
 from agent.runtime.uploader import LogSetup, Uploader
 from agent.security.log import Entry, SecurityLog
 from agent.store.database import Store
@@ -311,16 +313,40 @@ def test_a_download_that_pauses_goes_on_with_the_part_that_has_come(tmp_path, st
     assert int(ranges[1][len("bytes=") : -1]) >= 1_000_000
 
 
-def test_without_slots_there_are_no_updates(tmp_path, station, site):
+def test_an_installer_that_does_not_answer_yet_is_looked_for_again(
+    tmp_path, station, site, caplog, monkeypatch
+):
+    monkeypatch.setattr("agent.runtime.updater.FIRST_WAIT_S", 0.0)
     (station.slots / "current").unlink()
 
-    async def life():
+    async def started():
         life = Life(tmp_path, 1)
-        await updater(life, station, site, tmp_path).run()
-        await life.store.close()
-        return life.kernel.station.firmware.installer
+        async with life.running(updater(life, station, site, tmp_path)):
+            while "no firmware updates" not in caplog.text:  # noqa: ASYNC110  the log's
+                await asyncio.sleep(0.01)
+            (station.slots / "current").symlink_to("slots/a")
+            await life.until(lambda: life.kernel.station.firmware.installer == "slots")
 
-    assert asyncio.run(life()) is None
+    asyncio.run(started())
+
+
+def test_a_new_image_without_an_installer_ends_so_that_the_old_one_runs(
+    tmp_path, station, site, monkeypatch
+):
+    monkeypatch.setattr("agent.runtime.updater.FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr("agent.runtime.updater.LOOKS_ON_TRIAL", 2)
+    (station.slots / "current").unlink()
+
+    async def ended():
+        life = Life(tmp_path, 1)
+        on_trial = Update(1, UpdateOrder(7, "https://host"), Phase.ACTIVATING, slot="b")
+        firmware = replace(life.kernel.station.firmware, update=on_trial)
+        life.kernel.station = replace(life.kernel.station, firmware=firmware)
+        with pytest.raises(InstallerLostError, match="no link to a slot"):
+            await updater(life, station, site, tmp_path).run()
+        await life.store.close()
+
+    asyncio.run(ended())
 
 
 # --- logs ---------------------------------------------------------------------------------
