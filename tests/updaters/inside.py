@@ -43,7 +43,17 @@ class Agent:
             "certificate": (WORK / "keys/signing.pem").read_text(),
         }
 
+    def swaps(self, other):
+        """Install the image; another one takes its name after the check. Return the slot."""
+        passing = self.home / "other"
+        sh(f"install -m 600 -o {USER} -g {USER} {other} {passing}")
+        said = self._run(self._task("install"), "tests.updaters.swapped", str(passing))
+        return said.strip()
+
     def does(self, deed):
+        return json.loads(self._run(self._task(deed), "agent.firmware"))
+
+    def _task(self, deed):
         task = {"deed": deed, "installer": self.installer, "roots": [f"{self.home}/root.pem"]}
         task.update(
             slots="/opt/pilotwire",
@@ -54,15 +64,18 @@ class Agent:
             **self.order,
             **self.more,
         )
+        return task
+
+    def _run(self, task, *module):
         command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
-        command += [sys.executable, "-m", "agent.firmware"]
+        command += [sys.executable, "-m", *module]
         done = subprocess.run(
             command, input=json.dumps(task) + "\n", text=True, capture_output=True
         )
         self.log = done.stderr
         if not done.stdout:
             raise SystemExit(done.stderr)
-        return json.loads(done.stdout)
+        return done.stdout
 
 
 def check(name, said, expected):

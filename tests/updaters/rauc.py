@@ -145,6 +145,14 @@ def update(machine, agent):
     machine.starts("B")
 
 
+def swap(machine, agent):
+    sh(f"dd if=/dev/zero of={machine.b} bs=1M count=1 conv=fsync status=none")
+    agent.takes("good.raucb")
+    said = agent.swaps("evil.raucb")
+    check("another file that takes the name after the check is not flashed", said, "rootfs.1")
+    check("but the one that was verified", machine.content(), "2.0.0")
+
+
 def main():
     machine = Machine()
     try:
@@ -152,6 +160,7 @@ def main():
         agent = Agent("rauc")
         machine.starts("A")
         refusals(machine, agent)
+        swap(machine, agent)
         update(machine, agent)
         said = agent.does("status")
         check("the new slot runs", (said["slot"], said.get("version")), ("rootfs.1", "2.0.0"))

@@ -170,6 +170,14 @@ def on_machine(machine, agent):
     agent.more["machine"] = machine.boot
 
 
+def swap(machine, agent):
+    sh(f"dd if=/dev/zero of={machine.b} bs=1M count=1 conv=fsync status=none")
+    agent.takes("good.swu")
+    said = agent.swaps("evil.swu")
+    check("another file that takes the name after the check is not flashed", said, "b")
+    check("but the one that was verified", machine.content(), "2.0.0")
+
+
 def main():
     machine = Machine()
     try:
@@ -178,6 +186,7 @@ def main():
         machine.lends()
         on_machine(machine, agent)
         refusals(machine, agent)
+        swap(machine, agent)
         update(machine, agent)
         on_machine(machine, agent)
         said = agent.does("status")
