@@ -1,7 +1,7 @@
 """Draw the limits of the coming hours: the composite schedule, its origins, the setpoint.
 
-The line is what charging profiles and hardware allow; the level across it is the setpoint now.
-Below the chart stands every period with the profile that limits it. Times are UTC.
+The line is what charging profiles, hardware and site allow; the level across it is the setpoint
+now. Below the chart stands every period with what limits it. Times are UTC.
 """
 
 import argparse

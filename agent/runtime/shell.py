@@ -150,7 +150,8 @@ class Shell:
                 case Reply():
                     self._requests.replied(effect)
                 case Note(kind=kind, text=text, evse_id=evse_id):
-                    logger.info("evse=%s %s: %s", evse_id, kind, text)
+                    where = "" if evse_id is None else f"evse={evse_id} "
+                    logger.info("%s%s: %s", where, kind, text)
                 case SecurityLogged():
                     if self._logbook is not None:
                         self._logbook.note(effect, station)
