@@ -122,6 +122,9 @@ class Outlet(Protocol):
     O3. `outlet_changed` tells the mirror contact, or whatever else the device measures
         behind the contactor; of one without feedback the driver tells the worse: closed
         while it may be.
+    O4. One that stays closed against a command is told as closed again, at least every second
+        while the device is looked at: so a lost look is no welded contactor. Of a driver that
+        cannot, it is believed after 5 s.
     """
 
     @abstractmethod

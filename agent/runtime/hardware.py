@@ -45,6 +45,10 @@ LOCK_S: Final = 3.0
 WELD_S: Final = 1.0
 """A mirror contact that shows closed this long after opening is welded (hardware 1.3)."""
 
+BLIND_S: Final = 5.0
+"""How long nobody may have looked at it since; a controller that is out of reach is told as
+that by then, and is no welded one."""
+
 RESTART_BOUNDS_S: Final = (1.0, 30.0)
 """First and longest pause before a failed driver is started again."""
 
@@ -215,9 +219,28 @@ class EvseRunner:
         self._cut_at = None
         if Fault.CONTACTOR_FAULT in self.reporter.latched:
             return
-        now_s = asyncio.get_running_loop().time()
-        if not await self._until(lambda: not self.reporter.is_closed, now_s + WELD_S):
+        if await self._is_welded(target):
             self.reporter.latch(Fault.CONTACTOR_FAULT, "welded: closed after opening")
+
+    async def _is_welded(self, target: EvseTarget) -> bool:
+        """Tell whether a contactor that was told to open stays closed; nobody has seen it yet.
+
+        A line that goes bad in this moment must not condemn it: what counts is that it was
+        seen closed when it had had the time to open, or that nothing came of it for long.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if await self._until(lambda: not self.reporter.is_closed, now_s + WELD_S):
+            return False
+        seen_s = now_s + WELD_S / 2
+        await self._until(
+            lambda: (
+                not self.reporter.is_closed
+                or self.reporter.closed_at >= seen_s
+                or self._target is not target
+            ),
+            now_s + BLIND_S,
+        )
+        return bool(self.reporter.is_closed) and self._target is target
 
     async def _let_go(self, target: EvseTarget) -> bool:
         """Wait for the vehicle, as long as it may take; False when the target has changed."""

@@ -49,6 +49,7 @@ class Reporter(EvseListener):
     Attributes:
         pilot, is_closed, is_locked: the controller's latest word, None while it is not to be
             trusted; a lock without feedback never says any.
+        closed_at: when the contactor was last told to be closed, by the loop's clock.
         is_anew: the controller has just spoken for the first time, or again: it is in its
             safe state, whatever it was told before.
         changed: set whenever one of them may have changed.
@@ -63,6 +64,7 @@ class Reporter(EvseListener):
         self._evse_id, self._post = evse_id, post
         self.pilot: PilotState | None = None
         self.is_closed: bool | None = None
+        self.closed_at = -math.inf
         self.is_locked: bool | None = None
         self.is_anew = False
         self.is_proved = False
@@ -85,6 +87,8 @@ class Reporter(EvseListener):
     def outlet_changed(self, *, closed: bool) -> None:
         self.is_anew = self.is_anew or self.is_closed is None
         self.is_closed = closed
+        if closed:
+            self.closed_at = asyncio.get_running_loop().time()
         self.changed.set()
         self._post(OutletChanged(self._evse_id, closed))
 

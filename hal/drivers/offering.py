@@ -137,6 +137,9 @@ class OfferingController(WatchedController):
         super()._forget()
         self._written_a = None
 
+    def _shall_be_open(self) -> bool:
+        return self._written_a == 0
+
     def _early(self) -> float | None:
         return self._expires_at
 

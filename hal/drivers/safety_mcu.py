@@ -56,6 +56,7 @@ class SafetyMcu(WatchedController, PhaseSwitch, ResidualCurrent, Indicator):
         self._life = 0
         self._board: Board | None = None
         self._latest: BoardState | None = None
+        self._may_close = False
         self._heard_at = float("-inf")
         self._reported = asyncio.Event()
 
@@ -89,6 +90,7 @@ class SafetyMcu(WatchedController, PhaseSwitch, ResidualCurrent, Indicator):
             BusError: the board is lost, or did not answer.
             DeviceError: it refused.
         """
+        self._may_close = closed
         if closed:
             await self._commanded("CLOSE")
         else:
@@ -134,6 +136,9 @@ class SafetyMcu(WatchedController, PhaseSwitch, ResidualCurrent, Indicator):
         await self._commanded(f"LIGHT {light.value.upper()}")
 
     # --- life ---
+
+    def _shall_be_open(self) -> bool:
+        return not self._may_close
 
     async def run(self, listener: EvseListener) -> None:
         """Serve the board until cancelled; trouble is reported, never raised."""

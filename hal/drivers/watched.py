@@ -96,6 +96,10 @@ class WatchedController(EvseController):
             self._is_hurried = True
             self._wake.set()
 
+    def _shall_be_open(self) -> bool:
+        """Tell whether its contactor has been told to open, or was not told to close."""
+        return False
+
     def _early(self) -> float | None:
         """Return an instant before which it has to be looked at, None without one."""
         return None
@@ -118,6 +122,8 @@ class WatchedController(EvseController):
     def _report(self, listener: EvseListener, seen: Seen) -> None:
         """Tell every level that is new, what is broken before what is seen."""
         before = self._seen
+        if seen.closed and self._shall_be_open():
+            listener.outlet_changed(closed=True)  # hal.api, clause O4
         if seen is before:
             return
         self._seen = seen

@@ -46,6 +46,9 @@ from hal.types import (
 CONTACTOR_S = 0.05
 """Time a contactor takes to move, its mirror contact with it (IEC 61851-1: within 0.1 s)."""
 
+REPEAT_S = 0.9
+"""How often a contactor that does not move is told again as it is (hal.api, clause O4)."""
+
 MAX_DRAW_A = 100.0
 """The most that a disobedient vehicle can be made to draw, A per phase."""
 
@@ -446,6 +449,8 @@ class SimulatedEvse(
 
     def _move_contactor(self) -> None:
         if Fault.CONTACTOR_FAULT in self._faults:
+            self._contactor.start(REPEAT_S)
+            self._reports.outlet(closed=self._outlet_closed)  # hal.api, clause O4
             return
         self._outlet_closed = self._target_closed
         self._flow()

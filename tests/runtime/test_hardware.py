@@ -479,15 +479,56 @@ def test_a_contactor_that_shows_closed_after_opening_is_welded_until_the_next_st
     story(told)
 
 
+def test_one_that_is_seen_closed_when_it_had_its_time_is_welded_at_once():
+    async def told(rig):
+        await rig.charging()
+        rig.board.is_welded = True
+        rig.aim(CUT)
+        await asyncio.sleep(0.7)
+        rig.board.listener.outlet_changed(closed=True)
+        await asyncio.sleep(0.4)
+        assert [event.fault for event in rig.of(FaultRaised)] == [Fault.CONTACTOR_FAULT]
+
+    story(told)
+
+
+@pytest.mark.parametrize("blind_s", [2.0, 4.5])
+def test_one_that_nobody_could_see_for_a_while_is_not_welded(blind_s):
+    async def told(rig):
+        await rig.charging()
+        rig.board.is_welded = True  # as far as anybody hears
+        rig.aim(CUT)
+        await asyncio.sleep(blind_s)
+        rig.board.listener.outlet_changed(closed=False)
+        await asyncio.sleep(10)
+        assert not rig.of(FaultRaised)
+
+    story(told)
+
+
+def test_one_whose_controller_is_lost_meanwhile_is_not_welded():
+    async def told(rig):
+        await rig.charging()
+        rig.board.is_welded = True
+        rig.aim(CUT)
+        await asyncio.sleep(3.0)
+        rig.board.listener.fault_raised(Fault.COMMUNICATION_FAULT)
+        await asyncio.sleep(10)
+        assert [event.fault for event in rig.of(FaultRaised)] == [Fault.COMMUNICATION_FAULT]
+
+    story(told)
+
+
 def test_a_target_that_changes_while_the_contactor_is_watched_does_not_wait_for_more():
     async def told(rig):
         await rig.charging()
         rig.board.is_welded = True
         rig.aim(CUT)
         await asyncio.sleep(0.5)
-        rig.aim(EvseTarget(lock=True, at_once=True))
+        since_s = now_s()
+        rig.aim(CHARGE)
         await asyncio.sleep(0.6)
-        assert rig.board.at("lock", True)
+        assert ("offer", 16.0) in rig.board.given(since_s)
 
     story(told)
 
