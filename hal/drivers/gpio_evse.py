@@ -3,7 +3,8 @@
 The driver samples the board every `POLL_S` and drives the outputs from what has settled:
 
     pilot PWM   the offer, while it is valid and nothing is wrong; otherwise none (x1)
-    contactor   closed by command only, in C or D with PWM on and nothing wrong;
+    contactor   closed by command only, in C or D with PWM on and nothing wrong, and not
+                before the vehicle's diode has been seen;
                 open again at once when that ends, but `GRACE_S` after a mere end of the PWM,
                 in which the vehicle opens S2 and nothing is switched under load
 
@@ -126,10 +127,12 @@ class GpioEvse(EvseController):
         if not closed and self._is_lost and not self._has_failed:
             return  # it has not begun yet, and begins open
         try:
-            if not closed or self._may_close():
-                self._switch(closed=closed)
+            if not closed:
+                self._switch(closed=False)
         except OSError as error:
             raise BusError(f"the contactor's line is gone: {error}") from error
+        finally:
+            self._closes = closed and self._may_close()
         self._require_board()
 
     async def lock(self, *, locked: bool) -> None:
@@ -272,6 +275,10 @@ class GpioEvse(EvseController):
         self._drive_pilot()
         if self._is_closed and not self._may_stay_closed():
             self._switch(closed=False)
+        self._closes = self._closes and self._may_close()
+        if self._closes and self._has_diode():
+            self._closes = False
+            self._switch(closed=True)
         if self._motor is not None:
             coils = self._motor.coils(self._now(), sample.is_locked)
             self._board.switch("lock", active=coils.lock)
@@ -294,6 +301,10 @@ class GpioEvse(EvseController):
     def _may_close(self) -> bool:
         is_ready = self._pilot.value in READY_STATES and self._state in READY_STATES
         return is_ready and self._on_ns < PERIOD_NS and not self._faults and not self._is_lost
+
+    def _has_diode(self) -> bool:
+        """Tell whether the PWM has run long enough to know; without one there is a fault."""
+        return self._now() >= self._pwm_since + DIODE_S + SAMPLES * POLL_S
 
     def _may_stay_closed(self) -> bool:
         if self._faults or self._pilot.value not in READY_STATES:
@@ -346,7 +357,8 @@ class GpioEvse(EvseController):
         self._lacks_diode = Settled[bool](SAMPLES)
         self._levels, self._expires_at = None, None
         self._offer_a, self._on_ns = 0.0, PERIOD_NS
-        self._is_closed = self._has_jammed = self._tells_lock = self._is_alive_high = False
+        self._is_closed = self._closes = self._has_jammed = False
+        self._tells_lock = self._is_alive_high = False
         self._differs_since = None
         self._pwm_since = float("inf")
         self._ended_at = self._plugged_at = float("-inf")

@@ -202,6 +202,36 @@ def test_a_missing_diode_ends_the_offer_until_the_vehicle_is_gone(tmp_path):
     played(tmp_path, scene)
 
 
+def test_nothing_is_closed_before_the_diode_has_been_seen(tmp_path):
+    async def scene(rig, recorder):
+        rig.board.ohm = 220.0
+        rig.board.forced_v = (6.0, 6.0)
+        await recorder.until(lambda now: now.pilot is PilotState.C)
+        rig.board.forced_v = (6.0, -6.0)
+        await rig.controller.offer(16.0, valid_s=600.0)
+        await rig.controller.energize(closed=True)
+        while Fault.DIODE_FAULT not in recorder.faults:
+            assert not rig.board.driven("contactor")
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(5)
+        assert not rig.board.driven("contactor")
+
+    played(tmp_path, scene)
+
+
+def test_a_closing_that_waits_for_the_diode_is_forgotten_by_an_opening(tmp_path):
+    async def scene(rig, recorder):
+        await rig.plug()
+        await rig.controller.offer(16.0, valid_s=600.0)
+        await recorder.until(lambda now: now.pilot is PilotState.C)
+        await rig.controller.energize(closed=True)
+        await rig.controller.energize(closed=False)
+        await asyncio.sleep(5)
+        assert not rig.board.driven("contactor")
+
+    played(tmp_path, scene)
+
+
 def test_a_shorted_pilot_is_state_e_and_a_fault(tmp_path):
     async def scene(rig, recorder):
         await charging(rig, recorder)
