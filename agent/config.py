@@ -133,6 +133,7 @@ class _HardwareTable(Table, frozen=True, kw_only=True):
 class _StorageTable(Table, frozen=True, kw_only=True):
     directory: PathText = "/var/lib/pilotwire"
     trace_bytes: Annotated[int, Meta(ge=0, le=1 << 30)] = 4_000_000
+    log_files: Annotated[tuple[PathText, ...], Meta(max_length=8)] = ()
 
 
 class _ControlTable(Table, frozen=True, kw_only=True):
@@ -222,6 +223,7 @@ class Config(Table, frozen=True, kw_only=True):
         settings: factory values as written, by name; accepted by the caller's check.
         storage_directory: where everything lives that must survive a power cut.
         trace_bytes: how much the flight recorder keeps there; 0: it records nothing.
+        log_files: where the agent's log is kept, on a machine without a journal.
         control_socket: at most 107 bytes.
         custom_keys: the operator's own settings, by name.
     """
@@ -235,6 +237,7 @@ class Config(Table, frozen=True, kw_only=True):
     firmware: Firmware
     storage_directory: Path
     trace_bytes: int
+    log_files: tuple[Path, ...] = ()
     control_socket: Path
     external_limits: ExternalLimits = ExternalLimits()
     transfer: Transfer = Transfer()
@@ -332,6 +335,7 @@ def _config(file: _AgentFile, path: Path) -> Config:
         firmware=file.firmware,
         storage_directory=base / file.storage.directory,
         trace_bytes=file.storage.trace_bytes,
+        log_files=tuple(base / path for path in file.storage.log_files),
         control_socket=base / file.control.socket,
         external_limits=file.external_limits,
         transfer=placed(file.transfer, base),

@@ -72,7 +72,9 @@ def uploader(
     """Return what writes and sends logs, among them what the recorder has kept."""
     storage = config.storage_directory
     flush = None if recorder is None else recorder.flush
-    setup = LogSetup(storage, secrets(config), files(config), flush)
+    setup = LogSetup(
+        storage, secrets(config), files(config), flush=flush, log_files=config.log_files
+    )
     return Uploader(setup, kernel, facts)
 
 

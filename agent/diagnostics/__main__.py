@@ -9,9 +9,11 @@ security.log     the security log of the same span
 """
 
 import contextlib
+import datetime as dt
 import gzip
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +35,8 @@ from agent.security import log as security_log
 
 JOURNAL_S: Final = 120.0
 LONGEST_LINE: Final = 16_384
+_DATED: Final = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_SECOND: Final = len("2027-01-15 08:00:00")
 _FACTS: Final = ("/proc/uptime", "/proc/loadavg", "/proc/meminfo", "/proc/self/status")
 
 
@@ -121,7 +125,7 @@ def _journal(job: Job) -> Iterator[bytes]:
     """Yield the lines of the agent's log, as they are."""
     for path in job.log_files:
         with contextlib.suppress(OSError), Path(path).open("rb") as file:
-            yield from file
+            yield from _within(file, _local(job.oldest_s), _local(job.latest_s))
     journalctl = shutil.which("journalctl")
     if journalctl is None or job.log_files:
         return
@@ -134,6 +138,29 @@ def _journal(job: Job) -> Iterator[bytes]:
         yield from _written_by(command)
     except OSError as error:
         yield f"the journal cannot be read: {error}\n".encode()
+
+
+def _within(
+    lines: Iterable[bytes], oldest: bytes | None, latest: bytes | None
+) -> Iterator[bytes]:
+    """Yield the lines of a span; one that begins with no instant belongs to the one before."""
+    is_within = True
+    for line in lines:
+        if _DATED.match(line):
+            second = line[:_SECOND]
+            is_early = oldest is not None and second < oldest
+            is_late = latest is not None and second > latest
+            is_within = not is_early and not is_late
+        if is_within:
+            yield line
+
+
+def _local(wall_s: float | None) -> bytes | None:
+    """Return an instant as the agent's log has it where there is no journal: in local time."""
+    if wall_s is None:
+        return None
+    local = dt.datetime.fromtimestamp(wall_s, dt.UTC).astimezone()
+    return local.strftime("%Y-%m-%d %H:%M:%S").encode()
 
 
 def _written_by(command: list[str]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ class Job(Value, frozen=True):
         directory: the state directory.
         oldest_s, latest_s: bounds of what is in it, UTC seconds, None: no bound.
         unit: whose journal it is.
-        log_files: logs of machines without a journal.
+        log_files: logs of a machine without a journal, oldest first.
         status, settings: as the control socket shows them.
         secrets: texts that must not be in it, wherever they would stand.
         most_bytes: of the bundle; what is too much gives way, oldest first.

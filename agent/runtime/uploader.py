@@ -43,6 +43,7 @@ class LogSetup(Value, frozen=True):
         directory: the state directory.
         secrets: what no bundle may hold.
         files: how logs are sent.
+        log_files: of a machine without a journal, oldest first.
         flush: lets what is recorded be written before a bundle is made of it.
     """
 
@@ -50,6 +51,7 @@ class LogSetup(Value, frozen=True):
     secrets: tuple[str, ...] = ()
     files: FileSetup = FileSetup()
     flush: Callable[[], Awaitable[None]] | None = None
+    log_files: tuple[Path, ...] = ()
 
 
 Facts = Callable[[], tuple[dict[str, Any], tuple[dict[str, Any], ...]]]
@@ -136,6 +138,7 @@ class Uploader:
             str(self._setup.directory),
             oldest_s,
             latest_s,
+            log_files=tuple(map(str, self._setup.log_files)),
             status=status,
             settings=settings,
             secrets=self._secrets(),

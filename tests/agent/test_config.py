@@ -587,3 +587,12 @@ def test_a_secret_without_a_place_is_one_mistake(write):
     path = write(with_csms('url = "ws://h"', "security_profile = 1", "password = {}"))
     message = "csms[0].password must have exactly one of file, credential and text"
     assert checked(path) == [(PASSWORD_LINE, message)]
+
+
+def test_logs_of_a_machine_without_a_journal_are_relative_to_the_file(tmp_path):
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        f'{SMALLEST}\n[storage]\nlog_files = ["agent.log.1", "/var/log/agent.log"]\n'
+    )
+    found = load_config(path, any_setting).log_files
+    assert found == (tmp_path / "agent.log.1", Path("/var/log/agent.log"))

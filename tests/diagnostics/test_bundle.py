@@ -1,16 +1,20 @@
 """The bundle's process: span of time, size, and files that it must not write to."""
 
 import gzip
+import io
 import json
+import logging
 import os
 import random
 import tarfile
+import time
 
 import pytest
 
 import agent.diagnostics.__main__ as bundle
 from agent.diagnostics.__main__ import machine, written
 from agent.diagnostics.job import Job, Unwritten, Written
+from agent.runtime.systemd import log_handler
 from agent.security.log import Entry, SecurityLog
 
 AT_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z
@@ -58,6 +62,29 @@ def test_log_files_take_the_place_of_a_journal(directory):
     files = (str(directory / "absent.log"), str(directory / "agent.log"))
     found = members(directory, log_files=files)
     assert found["journal.log"] == 'before\n{"idTag":"***D4E5"}\nlast\n'
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata"])
+def test_the_span_holds_for_log_files_too(directory, monkeypatch, zone):
+    """They are written by the agent itself, in local time (agent.runtime.systemd)."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        log = io.StringIO()
+        handler = log_handler(log)
+        for minute in range(4):
+            record = logging.makeLogRecord({"msg": f"line {minute}\n  more of {minute}"})
+            record.created = AT_S + 60 * minute
+            handler.handle(record)
+        (directory / "agent.log").write_text("older, without a date\n" + log.getvalue())
+        files = (str(directory / "agent.log"),)
+        span = {"oldest_s": AT_S + 60, "latest_s": AT_S + 120}
+        found = members(directory, log_files=files, **span)["journal.log"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    shown = [line.rpartition(" ")[2] for line in found.splitlines()]
+    assert shown == ["date", "1", "1", "2", "2"]
 
 
 def test_a_line_without_end_is_cut(directory):

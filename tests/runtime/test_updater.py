@@ -366,7 +366,13 @@ def sent(tmp_path, site, kind, place="/logs", retries=0):
         life = Life(tmp_path, 1)
         log.add(Entry("2027-01-15T08:00:00.000Z", "StartupOfTheDevice", critical=True))
         log.flush()
-        setup = LogSetup(tmp_path / "state", (SECRET,), FileSetup((site.root,)))
+        (tmp_path / "agent.log").write_text("a line of the log\n")
+        setup = LogSetup(
+            tmp_path / "state",
+            (SECRET,),
+            FileSetup((site.root,)),
+            log_files=(tmp_path / "agent.log",),
+        )
         async with life.running(Uploader(setup, life.kernel, facts)):
             life.link()
             order = LogOrder(9, kind, f"{site.url}{place}", retries=retries, retry_interval_s=0)
@@ -397,6 +403,7 @@ def test_diagnostics_are_written_and_sent(tmp_path, site):
         ]
         text = b"".join(archive.extractfile(item).read() for item in archive.getmembers())
     assert b"StartupOfTheDevice" in text
+    assert b"a line of the log" in text
     assert SECRET.encode() not in text
     assert b"user:pw" not in text
     assert list((tmp_path / "state/logs").iterdir()) == []

@@ -372,13 +372,7 @@ def test_a_second_log_takes_the_place_of_one_that_is_being_sent(version: str) ->
 
 
 @pytest.mark.parametrize(
-    "status",
-    [
-        UploadStatus.UPLOAD_FAILURE,
-        UploadStatus.PERMISSION_DENIED,
-        UploadStatus.BAD_MESSAGE,
-        UploadStatus.NOT_SUPPORTED_OPERATION,
-    ],
+    "status", [UploadStatus.UPLOAD_FAILURE, UploadStatus.NOT_SUPPORTED_OPERATION]
 )
 def test_a_log_is_tried_again_as_often_as_asked_and_its_end_has_a_reason(
     version: str, status: UploadStatus
