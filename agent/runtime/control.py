@@ -55,8 +55,9 @@ from agent.runtime.control_params import (
     TokenParams,
 )
 from agent.runtime.control_schedule import ScheduleParams, told
-from agent.runtime.control_vehicle import VEHICLE
+from agent.runtime.control_vehicle import VEHICLE, NegotiateParams
 from agent.runtime.kernel import Kernel
+from agent.runtime.negotiating import Vehicles
 from agent.runtime.requests import Requests
 from agent.runtime.settings_view import allowed, described
 from hal.errors import HalError
@@ -133,6 +134,7 @@ class ControlServer:
         """
         self._kernel, self._requests = kernel, requests
         self._snapshot, self._clock, self._simulator = snapshot, clock, simulator
+        self._vehicles = Vehicles(kernel)
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._clients = 0
         self.bundle: Callable[[Path], Awaitable[Written | Unwritten]] | None = None
@@ -248,7 +250,11 @@ class ControlServer:
         if self._simulator is None:
             raise ControlError(METHOD_NOT_FOUND, "the board is not a simulated one")
         if request.method in VEHICLE:
-            self._kernel.post(_decoded(request.params, VEHICLE[request.method]).event())
+            vehicle = _decoded(request.params, VEHICLE[request.method])
+            if isinstance(vehicle, NegotiateParams):
+                self._vehicles.play(vehicle.event())
+            else:
+                self._kernel.post(vehicle.event())
             return True
         params: dict[str, object] = _decoded(request.params, dict[str, Any])
         try:

@@ -1,6 +1,7 @@
 """What a simulated vehicle tells by ISO 15118, through the control socket.
 
     sim.needs     {evse_id, energy_wh, max_a?, min_a?, voltage_v?, phases?, departs_at?}
+    sim.negotiate the same: from its transaction on the vehicle tells and chooses by itself
     sim.choose    {evse_id, schedule_id, periods: [[start_s, limit_a], ...], duration_s?}
 
 The simulated board knows no digital communication: these go to the core as its driver would
@@ -76,7 +77,12 @@ class ChooseParams(msgspec.Struct, forbid_unknown_fields=True):
         return VehicleScheduleChosen(self.evse_id, schedule)
 
 
+class NegotiateParams(NeedsParams, forbid_unknown_fields=True):
+    """What a vehicle needs that negotiates by itself."""
+
+
 VEHICLE: Final[Mapping[str, type[NeedsParams] | type[ChooseParams]]] = {
     "sim.needs": NeedsParams,
+    "sim.negotiate": NegotiateParams,
     "sim.choose": ChooseParams,
 }

@@ -1,12 +1,16 @@
 """What a simulated vehicle tells by ISO 15118, through the control socket."""
 
+import asyncio
+
 import pytest
 
 from agent.core.events import VehicleNeedsTold, VehicleScheduleChosen
 from agent.core.smart_charging.needs import ChargingNeeds, Transfer
 from agent.core.smart_charging.profile import Period, Schedule, Unit
 from agent.runtime.control import METHOD_NOT_FOUND
+from hal.sim.vehicle import Vehicle as SimVehicle
 from tests.runtime.test_control import PARAMS, story  # noqa: F401
+from tests.support.core import TAG
 
 
 class Board:
@@ -41,6 +45,21 @@ def test_needs_and_choice_reach_the_core(story):  # noqa: F811
         ]
 
     story(told, simulator=Board())
+
+
+def test_a_vehicle_can_be_left_to_negotiate_by_itself(story):  # noqa: F811
+    async def told(rig, client):
+        events = heard(rig)
+        assert await client.call("sim.negotiate", evse_id=1, energy_wh=20_000) is True
+        await client.call("status")
+        assert events == [], "it has no transaction yet"
+        rig.evse.plug(1, SimVehicle())
+        rig.evse.present(TAG)
+        await asyncio.sleep(1)
+        wants = ChargingNeeds(Transfer.THREE_PHASE, 20_000, 6, 32, 230)
+        assert VehicleNeedsTold(1, wants) in events
+
+    story(told, online=False, simulator=Board())
 
 
 @pytest.mark.parametrize(
