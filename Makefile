@@ -8,7 +8,7 @@ JSON   ?=
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: run test check format lint types architecture cover bench fuzz evaluate soak powercut updaters clean
+.PHONY: run test check format lint types architecture cover bench fuzz evaluate soak powercut updaters can clean
 
 ## run: install, and show one charging session on the simulated board (ONCE=1, OCPP=1.6|2.0.1)
 run: $(STAMP)
@@ -55,6 +55,10 @@ powercut: $(DEV)
 ## updaters: RAUC, SWUpdate, and the agent in its unit, in a systemd container (needs root; else says so)
 updaters: $(DEV)
 	$(BIN)/python -m tests.updaters
+
+## can: CAN lines and power modules on the kernel's SocketCAN, in a small machine if need be (root)
+can: $(DEV)
+	$(BIN)/python -m tests.can
 
 ## evaluate: random sets of profiles against a second, slow evaluator (SETS=20000)
 evaluate: $(DEV)
