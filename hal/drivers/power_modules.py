@@ -113,7 +113,7 @@ class PowerModules(PowerConverter):
         """Turn everything off, then say and ask, round after round, until cancelled."""
         loop = asyncio.get_running_loop()
         self._group, self._ranges = self._new_group(), _Ranges(self._family)
-        self._wish, self._limits, self._trouble = None, NO_OUTPUT, _NOBODY
+        self._limits = NO_OUTPUT
         self._begun_s, self._search_at = loop.time(), float("-inf")
         self._faults.clear()
         try:

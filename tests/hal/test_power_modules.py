@@ -201,6 +201,24 @@ def test_what_goes_out_is_in_the_order_that_the_makers_ask_for():
     vloop.run(infypower().run(clause))
 
 
+def test_a_converter_is_ready_as_soon_as_its_modules_have_answered():
+    """Not a round later: a vehicle waits 7 s for its voltage."""
+
+    async def clause(rig):
+        began_s = rig.now_s
+        async with served(rig.converter) as recorder:
+            await recorder.until(lambda now: now.limits == rig.most)
+            while True:
+                with suppress(BusError):
+                    await rig.converter.set_output(450.0, 30.0, valid_s=60.0)
+                    break
+                await asyncio.sleep(0.01)
+            assert rig.now_s - began_s < 0.5
+            assert not recorder.faults
+
+    vloop.run(infypower().run(clause))
+
+
 def test_those_that_are_listed_share_their_line_with_others():
     """Nothing is said to all modules: two converters may be on one line."""
 
