@@ -18,6 +18,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from hal.bus.counters import CanCounters, Tally
@@ -36,6 +37,9 @@ MOST_AT_ONCE: Final = 64
 
 SEND_S: Final = 0.2
 """How long a serial adapter may take to accept a frame."""
+
+HANGS_S: Final = 1.0
+"""When an adapter that has not even said that it does not accept is given up."""
 
 _FRAME_BITS: Final = 160
 """Of the longest frame: 29-bit identifier, eight bytes, stuff bits, and the pause after it."""
@@ -146,18 +150,24 @@ class CanPort:
         """Let go of the line."""
         self._stop_reading()
         self._stop_reading = _nothing
-        if self._bus is not None:
-            _shut(self._bus)
-            self._bus = None
+        bus, self._bus = self._bus, None
+        if bus is None:
+            return
+        if self._is_blocking:
+            Thread(target=_shut, args=(bus,), daemon=True).start()
+        else:
+            _shut(bus)
 
     async def _put(self, bus: "BusABC", message: "Message") -> None:
         from can import CanError  # noqa: PLC0415 - see the module
 
         try:
             if self._is_blocking:
-                await asyncio.to_thread(bus.send, message, SEND_S)
+                await _beside(lambda: bus.send(message, SEND_S))
             else:
                 bus.send(message)
+        except TimeoutError as error:
+            raise self._lost("hangs") from error
         except (CanError, OSError, ValueError) as error:
             code = getattr(error, "error_code", None)
             if code in {None, errno.ENOBUFS}:  # full, as when nobody is there to acknowledge
@@ -311,6 +321,40 @@ def _message(frame: CanFrame) -> "Message":
     return Message(
         arbitration_id=frame.can_id, is_extended_id=True, data=frame.data, check=True
     )
+
+
+async def _beside(work: Callable[[], None]) -> None:
+    """Do something that may block for ever, beside the loop.
+
+    The thread is not waited for at the end of the process: an adapter that hangs must not keep
+    it from ending.
+
+    Raises:
+        TimeoutError: it does; what it was to do may still happen.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: Exception | None = None
+        try:
+            work()
+        except Exception as found:  # noqa: BLE001 - raised where it is waited for
+            error = found
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, error)
+
+    Thread(target=run, daemon=True).start()
+    async with asyncio.timeout(HANGS_S):
+        await done
 
 
 def _abandon(opening: "asyncio.Future[BusABC]") -> None:

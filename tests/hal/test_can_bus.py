@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
@@ -13,6 +14,7 @@ import can
 import pytest
 from can.interfaces.virtual import VirtualBus
 
+from hal.bus import can as can_bus
 from hal.bus.can import BACKOFF_MIN_S, MOST_AT_ONCE, CanPort, slcan, socketcan, udp, virtual
 from hal.bus.turns import Priority
 from hal.errors import BoardError, BusError
@@ -240,6 +242,20 @@ def test_a_full_queue_loses_the_frame_and_not_the_line():
     with_a_sick_bus(main)
 
 
+def test_what_goes_wrong_beside_the_loop_is_told_like_all_else():
+    async def main():
+        bus = SickBus("beside")
+        port = CanPort("/dev/ttyACM0", lambda: bus, is_blocking=True)
+        await port.send(ON)
+        bus.sends = can.CanOperationError("Could not write to serial device")
+        with pytest.raises(BusError, match="takes nothing: Could not write"):
+            await port.send(ON)
+        port.close()
+        await until(lambda: not bus._open)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("code", [errno.ENETDOWN, errno.ENODEV])
 def test_an_interface_that_is_down_is_opened_anew(code):
     async def main(port, buses):
@@ -421,6 +437,62 @@ def test_a_serial_adapter_that_was_pulled_out_is_opened_again_when_it_is_back(tm
             line.put()
 
     asyncio.run(main())
+
+
+class HangingBus(VirtualBus):
+    """An adapter whose driver does not come back."""
+
+    def __init__(self, channel: str, gate: threading.Event) -> None:
+        super().__init__(channel)
+        self._gate = gate
+
+    def send(self, msg, timeout=None):
+        self._gate.wait()
+
+    def shutdown(self):
+        self._gate.wait()
+        super().shutdown()
+
+
+def test_an_adapter_that_hangs_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(can_bus, "HANGS_S", 0.05)
+    gate, buses = threading.Event(), []
+
+    def opened():
+        buses.append(HangingBus("hanging", gate))
+        return buses[-1]
+
+    async def main():
+        port = CanPort("/dev/ttyACM0", opened, is_blocking=True)
+        with pytest.raises(BusError, match="/dev/ttyACM0: hangs"):
+            await port.send(OFF, priority=Priority.SAFETY)
+        with pytest.raises(BusError, match="not open"):
+            await port.send(OFF, priority=Priority.SAFETY)
+        gate.set()
+        await until(lambda: not buses[0]._open)
+        port.close()
+
+    asyncio.run(main())
+
+
+def test_what_an_adapter_says_after_the_end_reaches_nobody(monkeypatch):
+    """The thread of a send that hung ends after the loop, without a word."""
+    monkeypatch.setattr(can_bus, "HANGS_S", 0.05)
+    monkeypatch.setattr(threading, "excepthook", lambda args: said.append(args.exc_value))
+    said: list[BaseException] = []
+    gate = threading.Event()
+
+    async def main():
+        port = CanPort("x", lambda: HangingBus("hanging", gate), is_blocking=True)
+        with pytest.raises(BusError, match="hangs"):
+            await port.send(OFF)
+
+    before = set(threading.enumerate())
+    asyncio.run(main())
+    gate.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert said == []
 
 
 def test_an_adapter_that_says_what_is_no_frame_is_closed(tmp_path):
