@@ -36,6 +36,7 @@ from agent.core.events import (
     StorageFailed,
 )
 from agent.core.installed import Certificates
+from agent.core.plugs import connector_types
 from agent.core.station import Station
 from agent.core.trust import CertificateKind
 from agent.core.values import BootReason, EvseSpec, Sharing, StationInfo, Terms
@@ -182,6 +183,8 @@ def _spec(board: Board, evse: EvseSettings) -> EvseSpec:
         derates_c=None if heat is None else (heat.from_c, heat.to_c),
         switches_phases=evse.phase_switching,
         measures=board.measures(evse),
+        is_dc=evse.is_dc,
+        connector_type=evse.connector_type or ("cCCS2" if evse.is_dc else "Unknown"),
     )
 
 
@@ -270,16 +273,17 @@ class Agent:
             meter_type=station.meter_type or None,
             meter_serial_number=station.meter_serial_number or None,
         )
+        specs = tuple(_spec(self._board, evse) for evse in self._board.evses)
         return durable.restored(
             loaded.rows,
             loaded.records,
             info=info,
-            specs=tuple(_spec(self._board, evse) for evse in self._board.evses),
+            specs=specs,
             profiles=len(self._targets),
             factory=factory_settings(self._config.settings),
             site=_site(self._board, self._config.external_limits.safe_a),
             protocols=upkeep.protocols(self._config),
-            custom=custom_variables(self._config.custom_keys),
+            custom=(*custom_variables(self._config.custom_keys), *connector_types(specs)),
             networks=tuple(
                 Network(profile.security_profile, profile.password is not None)
                 for profile in self._config.csms

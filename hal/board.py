@@ -39,6 +39,9 @@ from hal.board_file import (
 )
 from hal.controller_settings import LineControllerSettings, OpenEvseSettings
 from hal.converter_settings import ConverterSettings
+from hal.dc_api import OutletOwner
+from hal.dc_settings import DcEvseSettings
+from hal.dc_types import DcRating
 from hal.errors import BoardError, BusError
 from hal.extensions import EvseFacts, Role
 from hal.gpio_settings import GpioEvseSettings
@@ -205,7 +208,9 @@ class _Builder:
         self.counting: dict[str, _HasCounters] = {}
 
     def evse(self, evse: EvseSettings) -> EvseHardware:
-        controller = self._controller(evse)
+        controller, meter = self._controller(evse), self._meter(evse)
+        if isinstance(controller, OutletOwner):
+            meter = controller.metered(meter)
         switch = controller if isinstance(controller, PhaseSwitch) else None
         if evse.phase_switching and switch is None:
             raise BoardError(
@@ -221,7 +226,7 @@ class _Builder:
             phase_switch=switch if evse.phase_switching else None,
             residual_current=controller if isinstance(controller, ResidualCurrent) else None,
             indicator=controller if isinstance(controller, Indicator) else None,
-            meter=self._meter(evse),
+            meter=meter,
             readers=self._readers(evse),
         )
 
@@ -281,10 +286,30 @@ class _Builder:
                 return kind(self._port(port), unit, register_map, is_tethered=is_tethered)
             case GpioEvseSettings() as settings:
                 return _direct(settings, evse)
+            case DcEvseSettings() as settings:
+                return self._dc(evse, settings)
             case settings:
                 controller = _line_controller(evse, settings)
                 self.counting[f"evse-{evse.id}"] = controller
                 return controller
+
+    def _dc(self, evse: EvseSettings, settings: DcEvseSettings) -> EvseController:
+        # Imported only for a board that charges with direct current; see the module.
+        from hal.drivers.dc_evse import Supply  # noqa: PLC0415
+        from hal.drivers.outlet import dc_evse  # noqa: PLC0415
+
+        converter, isolation = evse.converter, evse.isolation
+        vehicle, contactor = evse.vehicle, evse.contactor
+        if converter is None or isolation is None or vehicle is None or contactor is None:
+            raise AssertionError(f"EVSE {evse.id} lacks a device, as the check has not told")
+        voltage_v = self._board.site.voltage_v
+        return dc_evse(
+            self.converter(converter),
+            (isolation, vehicle, contactor),
+            self._port,
+            DcRating(converter.max_v, converter.max_a, converter.max_w),
+            Supply(evse.max_a, evse.phases, voltage_v, settings.efficiency),
+        )
 
     def _readers(self, evse: EvseSettings) -> tuple[TokenReader, ...]:
         extended: TokenReader | None = self._extended("reader", evse)

@@ -33,6 +33,15 @@ from msgspec import Meta, Struct, defstruct, field
 
 from hal import extensions, schema
 from hal.controller_settings import LineControllerSettings, OpenEvseSettings
+from hal.converter_settings import ConverterSettings, wrong_converters
+from hal.dc_settings import (
+    DcEvseSettings,
+    IsoChaSettings,
+    ModbusContactorSettings,
+    VehicleSocketSettings,
+    dc_devices,
+    wrong_outlets,
+)
 from hal.extensions import Extension
 from hal.files import FileProblems, Problem, TypedFile, read
 from hal.gpio_settings import GpioEvseSettings, wrong_wiring
@@ -52,15 +61,19 @@ from hal.port_settings import (
     wrong_can_lines,
 )
 from hal.reader_settings import OwnReaderSettings, ReaderSettings, wrong_reader
-from hal.registers.map import RegisterMap, load_map
+from hal.registers.map import RegisterMap, is_dc, load_map
 from hal.types import Value
 
 MAX_EVSES = 64
 SYSTEM_MAPS = Path("/usr/share/pilotwire/registers")
 
-Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=80.0)]
-"""What PWM can offer (IEC 61851-1 annex A)."""
+Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=1000.0)]
 Conductor: TypeAlias = Literal["L1", "L2", "L3"]
+ConnectorType: TypeAlias = Literal[
+    "cCCS1", "cCCS2", "cG105", "cTesla", "cType1", "cType2", "s309-1P-16A", "s309-1P-32A",
+    "s309-3P-16A", "s309-3P-32A", "sBS1361", "sCEE-7-7", "sType2", "sType3",
+]  # fmt: skip
+"""Cables (c) and sockets (s) in the words of OCPP 2.0.1 (ConnectorEnumType)."""
 
 
 class ModbusMeterSettings(Value, frozen=True, tag="modbus_meter", tag_field="driver"):
@@ -103,7 +116,11 @@ class ModbusEvseSettings(Value, frozen=True, tag="modbus_evse", tag_field="drive
 
 
 ControllerSettings: TypeAlias = (
-    SimulatedControllerSettings | ModbusEvseSettings | LineControllerSettings | GpioEvseSettings
+    SimulatedControllerSettings
+    | ModbusEvseSettings
+    | LineControllerSettings
+    | GpioEvseSettings
+    | DcEvseSettings
 )
 
 
@@ -140,6 +157,9 @@ class EvseSettings(Value, frozen=True):
         weight: of its share when sharing is "weighted".
         derating: None without a temperature sensor.
         phase_switching: allowed for its vehicles; some are harmed by it (docs/limits.md).
+        connector_type: what the CSMS is told of its connectors; None: CCS2 of direct current,
+            unknown of an other one.
+        converter, isolation, vehicle, contactor: of an EVSE of direct current.
     """
 
     id: Annotated[int, Meta(ge=1, le=MAX_EVSES)]
@@ -153,6 +173,16 @@ class EvseSettings(Value, frozen=True):
     weight: Annotated[int, Meta(ge=1, le=100)] | None = None
     derating: DeratingSettings | None = None
     phase_switching: bool = False
+    connector_type: ConnectorType | None = None
+    converter: ConverterSettings | None = None
+    isolation: IsoChaSettings | None = None
+    vehicle: VehicleSocketSettings | None = None
+    contactor: ModbusContactorSettings | None = None
+
+    @property
+    def is_dc(self) -> bool:
+        """Return whether it charges with direct current."""
+        return isinstance(self.controller, DcEvseSettings)
 
 
 _E = TypeVar("_E")
@@ -360,15 +390,19 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
             text = f"unit {meter.unit} of port {meter.port} is another EVSE's meter"
             yield (*at, "meter", "unit"), text
         found = maps.get(meter.map)
-        if found is not None and found.phases < evse.phases:
+        names = {point.name for point in found.points} if found is not None else set()
+        if found is not None and is_dc(names) is not evse.is_dc:
+            kind = "direct" if evse.is_dc else "alternating"
+            yield (*at, "meter", "map"), f"{meter.map} is no meter of {kind} current"
+        elif found is not None and not evse.is_dc and found.phases < evse.phases:
             text = f"{meter.map} measures {found.phases} phase, the EVSE has {evse.phases}"
             yield (*at, "meter", "map"), text
-        names = {point.name for point in found.points} if found is not None else set()
         if found is not None and found.lacks:
             yield (*at, "meter", "map"), f"{meter.map} is no meter: {found.lacks[0]}"
         elif meter.turned and found is not None and "energy_export" not in names:
             text = f"{meter.map} has no energy_export, which a turned meter is billed by"
             yield (*at, "meter", "turned"), text
+    yield from _in_dc(data)
     yield from _in_ports(data)
     yield from _in_lines(data)
     yield from _in_sharing(data)
@@ -398,6 +432,31 @@ def _in_controller(
             if (device.port, device.unit) == place and not is_one:
                 text = f"unit {place[1]} of port {place[0]} is the {key} of EVSE {other.id}"
                 yield (*at, "controller", "unit"), text
+
+
+def _in_dc(data: BoardFile) -> Iterator[_Mistake]:
+    """Yield what is wrong with EVSEs of direct current, or makes no sense without it."""
+    taken = {
+        (device.port, device.unit): f"the {key} of EVSE {evse.id}"
+        for evse in data.evse
+        for key, device in _on_modbus(evse)
+    }
+    for index, evse in enumerate(data.evse):
+        meter = modbus_meter(evse)
+        if evse.is_dc and meter is not None and meter.turned:
+            text = "a meter of direct current cannot be turned"
+            yield ("evse", index, "meter", "turned"), text
+    for index, key, device in dc_devices(data.evse):
+        if (no := _no_modbus(device.port, data)) is not None:
+            yield ("evse", index, key, "port"), no
+    for index, keys, text in wrong_outlets(data.evse, taken):
+        yield ("evse", index, *keys), text
+    converters: dict[schema.Path, ConverterSettings] = {
+        ("evse", index, "converter"): evse.converter
+        for index, evse in enumerate(data.evse)
+        if evse.converter is not None
+    }
+    yield from wrong_converters(converters, data.port)
 
 
 def _in_ids(data: BoardFile) -> Iterator[_Mistake]:
@@ -479,6 +538,8 @@ def _in_ports(data: BoardFile) -> Iterator[_Mistake]:
     used = Counter(device.port for evse in data.evse for _, device in _on_modbus(evse))
     if isinstance(data.grid_input, ModbusInputSettings):
         used[data.grid_input.port] += 1
+    used.update(device.port for _, _, device in dc_devices(data.evse))
+    used.update(evse.converter.port for evse in data.evse if evse.converter is not None)
     is_simulated = all(_is_simulated(evse) for evse in data.evse)
     addresses: dict[tuple[str, int], str] = {}
     for name, port in data.port.items():

@@ -4,6 +4,7 @@ from typing import Literal
 
 from hal import schema
 from hal.board_file import MAX_EVSES, EvseSettings
+from hal.dc_settings import wrong_supply
 
 
 def board_template(
@@ -22,9 +23,11 @@ def board_template(
         "controller": {"driver": "simulated"},
     }
     values |= {"connectors": connectors, "max_a": max_a, "phases": phases}
-    wrong = list(schema.violations(values, EvseSettings))
+    wrong = [
+        f"{one.path[-1]} {one.message}" for one in schema.violations(values, EvseSettings)
+    ] or [text for _, text in wrong_supply(max_a, connectors, is_dc=False)]
     if wrong:
-        raise ValueError("; ".join(f"{one.path[-1]} {one.message}" for one in wrong))
+        raise ValueError("; ".join(wrong))
     parts = ["# A simulated board: vehicles are plugged in by `pilotwire sim`.\n"]
     parts += [
         f'\n[port.meter-{number}]\ndriver = "modbus_tcp"\nport   = 0\n'

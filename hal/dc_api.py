@@ -2,14 +2,24 @@
 
 Its parts are a power converter (`hal.api.PowerConverter`), what watches the isolation, what
 talks with the vehicle, and the contactor of the outlet. The clauses of `hal.api` hold here as
-well; `tests/support/contract_dc.py` tells these as tests.
+well; `tests/hal/test_dc_devices.py` tells these as tests of our own drivers.
 """
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from hal.api import Meter
 from hal.dc_types import IsolationReading, SupplyState, VehicleState
 from hal.types import Fault
+
+
+@runtime_checkable
+class OutletOwner(Protocol):
+    """A controller that goes by its outlet's meter, and knows more of what it tells."""
+
+    @abstractmethod
+    def metered(self, meter: Meter) -> Meter:
+        """Return the meter that is to be run in place of the one of the board file."""
 
 
 class IsolationListener(Protocol):

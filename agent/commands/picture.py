@@ -96,6 +96,14 @@ class Limit(msgspec.Struct, frozen=True):
     limit_a: float
 
 
+class Outlet(msgspec.Struct, frozen=True):
+    """What a meter of direct current shows, and what the vehicle says of its battery."""
+
+    voltage_v: float
+    current_a: float
+    soc_pct: float | None = None
+
+
 class Meter(msgspec.Struct, frozen=True):
     """The last reading; per-phase values have one item per phase."""
 
@@ -104,6 +112,7 @@ class Meter(msgspec.Struct, frozen=True):
     current_a: list[float]
     voltage_v: list[float]
     stale: bool = False
+    dc: Outlet | None = None
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -293,6 +302,12 @@ def _meter(meter: Meter | None) -> str:
     currents = " ".join(f"{value:.1f}" for value in meter.current_a)
     voltages = " ".join(f"{value:.0f}" for value in meter.voltage_v)
     stale = ", STALE" if meter.stale else ""
+    if meter.dc is not None:
+        soc = "" if meter.dc.soc_pct is None else f", battery {meter.dc.soc_pct:.0f} %"
+        return (
+            f"{meter.energy_import_wh:.0f} Wh, {meter.power_w:.0f} W,"
+            f" {meter.dc.voltage_v:.0f} V DC {meter.dc.current_a:.1f} A{soc}{stale}"
+        )
     return (
         f"{meter.energy_import_wh:.0f} Wh, {meter.power_w:.0f} W, {currents} A, "
         f"{voltages} V{stale}"

@@ -117,6 +117,9 @@ MEASURED: Final = frozenset({Stage.PRE_CHARGE, Stage.CHARGE})
 """The stages in which the contactor closes, the converter gives, isolation is told."""
 
 UNWATCHED: Final = Watch()
+_ASKING: Final = frozenset(
+    {VehicleStage.CABLE_CHECK, VehicleStage.PRE_CHARGE, VehicleStage.CHARGE}
+)
 _EARLY: Final = frozenset({VehicleStage.NONE, VehicleStage.SESSION})
 
 
@@ -397,6 +400,8 @@ def _told(sequence: Sequence, seen: Seen) -> SupplyState:
     stage, given, rating = sequence.stage, seen.given, seen.rating
     is_cut = stage in {Stage.CUTTING, Stage.CUT}
     is_ending = stage in CLOSED and not (seen.offer_w > 0 and seen.is_wanted)
+    if stage is Stage.ENDED and seen.vehicle is not None:  # it may not have noticed yet
+        is_ending = seen.vehicle.stage in _ASKING
     done = {
         Stage.CHECKED: VehicleStage.CABLE_CHECK,
         Stage.PRE_CHARGE: VehicleStage.PRE_CHARGE,

@@ -28,6 +28,7 @@ from msgspec.structs import replace
 from hal.api import EvseController, EvseListener, Meter
 from hal.dc.seen import NEVER
 from hal.dc.sequence import Sequence, Stage, outputs, step
+from hal.dc_api import OutletOwner
 from hal.dc_types import DcRating
 from hal.drivers.dc_parts import Crew, Parts, Picture, now_s
 from hal.errors import BusError
@@ -74,7 +75,7 @@ class Supply(Value, frozen=True):
         return self.voltage_v * self.phases * self.efficiency
 
 
-class DcEvse(EvseController):
+class DcEvse(EvseController, OutletOwner):
     """Converter, isolation monitor, vehicle's side and contactor of one outlet."""
 
     def __init__(self, parts: Parts, rating: DcRating, supply: Supply) -> None:

@@ -180,7 +180,7 @@ class Crew:
             try:
                 pause_s = await lead()
             except HalError as error:
-                logger.info("tried again: %s", error)
+                logger.debug("tried again: %s", error)
                 await asyncio.sleep(RETRY_S)
                 continue
             with suppress(TimeoutError):

@@ -14,6 +14,7 @@ from typing import Final
 
 from hal.api import ConverterListener, PowerConverter, check_output
 from hal.errors import BusError
+from hal.sim.power_module import Load, SimulatedRack
 from hal.types import ConverterLimits, ConverterReading, DcReading, Fault, MeterReading, Phases
 
 RISE_V_PER_S: Final = 400.0
@@ -61,11 +62,13 @@ class DcOutlet:
         self._advance()
         if not self.welded:
             self._contactor_closed = closed
+        self._advance()
 
     def switch_vehicle(self, *, closed: bool) -> None:
         """Close or open the vehicle's contactors."""
         self._advance()
         self._vehicle_closed = closed
+        self._advance()
 
     def set_output(self, voltage_v: float, current_a: float, valid_s: float) -> None:
         """Let the converter give; it ends by itself."""
@@ -139,6 +142,43 @@ class DcOutlet:
             self._voltage_v = max(wanted_v, self._voltage_v - FALL_V_PER_S * passed_s)
 
 
+class RackOutlet(DcOutlet):
+    """An outlet behind power modules that have a line of their own.
+
+    Attributes:
+        rack: the modules; what they deliver into is the battery, while all is closed.
+    """
+
+    def __init__(self, rack: SimulatedRack) -> None:
+        super().__init__()
+        self.rack = rack
+        self._amps_now = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether a module gives."""
+        self._advance()
+        return any(one.is_on for one in self.rack.modules)
+
+    def output(self) -> ConverterReading:
+        """Return what the modules give together."""
+        self._advance()
+        volts = max((one.voltage_v for one in self.rack.modules), default=0.0)
+        if self._contactor_closed and self._vehicle_closed:
+            volts = max(volts, self.battery_v)
+        return ConverterReading(volts, self._amps_now)
+
+    def _advance(self) -> None:
+        """Let time pass; what flows is as it was at the last look."""
+        now_s = _now_s()
+        passed_s, self._at_s = max(0.0, now_s - self._at_s), now_s
+        volts = self.battery_v + self._amps_now * WAY_OHM
+        self._energy_wh += self._amps_now * volts * passed_s / _SECONDS_PER_HOUR
+        is_closed = self._contactor_closed and self._vehicle_closed
+        self.rack.load = Load(self.battery_v, WAY_OHM) if is_closed else Load()
+        self._amps_now = self.rack.delivered_a(now_s)
+
+
 class SimulatedConverter(PowerConverter):
     """A converter that is one with its outlet.
 
@@ -146,6 +186,7 @@ class SimulatedConverter(PowerConverter):
         limits: what it says that it can give.
         is_silent: nobody answers, and what was set goes on until it is over.
         skew_v: by how much it shows more than there is.
+        told_s: when it was last told what to give, up to a hundred instants.
     """
 
     def __init__(self, outlet: DcOutlet, limits: ConverterLimits = LIMITS) -> None:
@@ -153,6 +194,7 @@ class SimulatedConverter(PowerConverter):
         self.limits = limits
         self.is_silent = False
         self.skew_v = 0.0
+        self.told_s: list[float] = []
 
     async def run(self, listener: ConverterListener) -> None:
         """Report until cancelled."""
@@ -188,6 +230,7 @@ class SimulatedConverter(PowerConverter):
         """
         check_output(self.limits, voltage_v, current_a, valid_s)
         self._answer()
+        self.told_s = [*self.told_s[-99:], _now_s()]
         self._outlet.set_output(voltage_v, current_a, valid_s)
 
     async def turn_off(self) -> None:

@@ -52,6 +52,8 @@ class SimulatedDcVehicle:
             except OSError:
                 await asyncio.sleep(STEP_S)
                 continue
+            self.heard = {}
+            self._go("none")
             hearing = asyncio.create_task(self._hear(reader))
             try:
                 while not hearing.done():
@@ -89,12 +91,12 @@ class SimulatedDcVehicle:
         is_offered = bool(self.heard.get("is_offered"))
         ends = halt == "normal" or self.is_full
         match self.stage:
-            case _ if not self.is_plugged or halt == "emergency":
+            case _ if not (self.is_plugged and is_offered) or halt == "emergency":
                 self._go("none")
-            case "none" if is_offered and not self.is_full and age_s >= BEGIN_S:
+            case "none" if not self.is_full and age_s >= BEGIN_S:
                 self._go("session")
             case "session":
-                self._go("cable_check" if is_offered else "none")
+                self._go("cable_check")
             case "cable_check" | "pre_charge" | "charge" if ends:
                 self._go("stop")
             case "cable_check" | "pre_charge" as stage if done == stage:

@@ -1,6 +1,7 @@
 """A DC EVSE on its wires: whole charges, and everything that ends one."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -9,8 +10,27 @@ from hal.drivers import dc_evse
 from hal.errors import BusError
 from hal.types import Fault, PilotState
 from tests.support import vloop
-from tests.support.contract_hal import served
+from tests.support.contract_hal import CLAUSES, clause_name, served
 from tests.support.dc_rig import DcRig, played, rigged
+
+OWN = {
+    "clause_4_a_lost_device_is_a_communication_fault_until_it_answers",  # it opens even then
+    "clause_5_a_renewed_offer_keeps_it_closed",
+    "clause_5_without_a_renewed_offer_the_contactor_opens",  # half a second is no session
+    "clause_p1_an_offer_that_pwm_cannot_make_is_an_error",  # its supply is larger
+}
+"""Clauses that this controller keeps in its own way; tests below tell how."""
+
+
+@pytest.mark.parametrize(
+    "clause", [clause for clause in CLAUSES if clause.__name__ not in OWN], ids=clause_name
+)
+def test_contract(clause):
+    async def main():
+        async with rigged() as rig:
+            await clause(rig)
+
+    vloop.run(main())
 
 
 async def cut(rig: DcRig, *, within_s: float) -> None:
@@ -144,6 +164,19 @@ def test_the_end_of_the_driver_leaves_everything_off():
 
 
 # --- rule 10, on the wire ---
+
+
+def test_rule_10_an_output_is_told_again_within_a_second():
+    async def scene(rig, recorder):
+        await rig.charging(recorder)
+        await asyncio.sleep(3.0)
+        rig.converter.told_s.clear()
+        await asyncio.sleep(20.0)
+        pauses = [after - before for before, after in pairwise(rig.converter.told_s)]
+        assert len(pauses) >= 19
+        assert max(pauses) <= 1.0
+
+    played(scene)
 
 
 def test_rule_10_an_isolation_fault_cuts_and_is_reported():

@@ -327,6 +327,12 @@ def test_an_end_of_the_offer_asks_the_vehicle_to_end_and_gives_no_current():
     assert life.out.output.current_a == 0.0
 
 
+def test_a_vehicle_that_has_not_noticed_the_end_is_asked_to_end():
+    life = Life().until(Stage.CHARGE).volts(400.0, 1.0).look(is_wanted=False)
+    assert (life.stage, life.out.told.halt) == (Stage.ENDED, Halt.NORMAL)
+    assert life.vehicle(stage=VehicleStage.WELDING_CHECK).out.told.halt is Halt.NONE
+
+
 def test_an_ending_waits_for_less_than_5_a_and_not_for_long():
     life = Life().until(Stage.CHARGE).volts(400.0, 100.0).vehicle(stage=VehicleStage.STOP)
     assert life.out.closes

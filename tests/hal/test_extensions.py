@@ -239,7 +239,7 @@ def test_every_mistake_in_a_table_of_another_has_its_line_and_what_is_allowed(bo
         ("max_a = 32", "max_a = 5"),
     )
     assert mistakes(path) == [
-        "3: evse[0].max_a must be a number (at least 6, at most 80)",
+        "3: evse[0].max_a must be a number (at least 6, at most 1000)",
         "5: evse[0].controller.port must be an integer (at least 1, at most 65535)",
         f"5: evse[0].controller.hosts is not known here; {NEAR}",
         "5: evse[0].controller.host is missing (a string)",
@@ -257,7 +257,7 @@ def test_an_unknown_driver_lists_ours_and_those_that_are_installed(board):
     (found,) = mistakes(board(('"acme_board"', '"acme_bord"')))
     assert found == (
         '5: evse[0].controller.driver must be one of "simulated", "modbus_evse", "openevse",'
-        ' "safety_mcu", "acme_board", "acme_meter"'
+        ' "safety_mcu", "gpio", "dc", "acme_board", "acme_meter"'
     )
 
 

@@ -36,6 +36,26 @@ class DcRig:
         self.contactor: ContactorDevice
         self.path = Path()
 
+    # --- as a `Rig` of tests.support.contract_hal ---
+
+    closes_by_itself = True
+
+    @property
+    def controller(self) -> DcEvse:
+        return self.evse
+
+    async def plug(self) -> None:
+        self.vehicle.is_plugged = True
+
+    async def unplug(self) -> None:
+        self.vehicle.is_plugged = False
+
+    async def lose(self) -> None:
+        self.vehicle.is_frozen = True
+
+    async def restore(self) -> None:
+        self.vehicle.is_frozen = False
+
     async def until(self, holds: Callable[[], object], within_s: float = 60.0) -> None:
         """Wait until something is so."""
         async with asyncio.timeout(within_s):

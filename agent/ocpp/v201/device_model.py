@@ -8,12 +8,14 @@ core is not bothered.
 
 Addresses compare without regard to case, and an empty instance is no instance
 (B06.FR.14, B06.FR.15). The settings have no component instances and live at the station's
-tier, so an address with either names nothing here. Results echo the caller's spelling.
+tier, but for what a connector is (agent.core.plugs): any other address with an instance or an
+EVSE names nothing here. Results echo the caller's spelling.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
+from agent.core import plugs
 from agent.core.effects import (
     Done,
     Outcome,
@@ -111,19 +113,34 @@ def resolved(
     """Return the setting at an address, or the status that says why there is none.
 
     Args:
-        custom: the operator's own settings, beside the table.
+        custom: settings of this station alone, beside the table.
     """
     name = component.name.casefold()
     variables = _INDEX.get(name) or _indexed(custom).get(name)
-    if variables is None or component.instance or component.evse is not None:
+    if variables is None or component.instance:
         return "UnknownComponent"
-    address = variable.name.casefold(), (variable.instance or "").casefold()
-    setting = variables.get(address)
+    instance = (variable.instance or "").casefold()
+    if name == plugs.COMPONENT.casefold() or component.evse is not None:
+        place = _connector(component)
+        if place not in {known for _, known in variables}:
+            return "UnknownComponent"
+        if instance:
+            return "UnknownVariable"
+        instance = place
+    setting = variables.get((variable.name.casefold(), instance))
     if setting is None:
         return "UnknownVariable"
     if attribute not in {None, "Actual"}:
         return "NotSupportedAttributeType"
     return setting
+
+
+def _connector(component: Component) -> str:
+    """Return how the table writes the connector of an address; nothing has it without one."""
+    evse = component.evse
+    if evse is None or evse.connector_id is None:
+        return "nowhere"
+    return f"{evse.id}.{evse.connector_id}"
 
 
 def read_plan(wire: GetVariablesRequest, settings: Settings) -> ReadPlan:

@@ -11,10 +11,12 @@ from agent.core.effects import (
     Verdict,
 )
 from agent.core.events import SettingsReadRequested, SettingsWriteRequested
+from agent.core.plugs import connector_types
+from agent.core.values import EvseSpec
 from agent.core.variables import MAX_KEYS, MAX_SET_ITEMS, TABLE, Kind, Variable
 from agent.ocpp.adapter import Answered
 from agent.ocpp.v201.adapter import Adapter201
-from agent.ocpp.v201.datatypes import Component, WireVariable
+from agent.ocpp.v201.datatypes import Component, EvseAddress, WireVariable
 from agent.ocpp.v201.device_model import resolved
 from agent.ocppj.errors import RpcError, RpcErrorCode
 from tests.ocpp.v201.facts import Facts, answer, asked, raw
@@ -49,6 +51,22 @@ def read_results(incoming, outcome):
 def write_results(incoming, outcome):
     payload = Adapter201().respond(incoming, outcome, Facts())
     return answer("SetVariables", payload)["setVariableResult"]
+
+
+def test_what_a_connector_is_has_the_address_of_the_connector():
+    (own,) = connector_types((EvseSpec(1, 1, 96.0, 3, is_dc=True, connector_type="cCCS2"),))
+    wanted, at = WireVariable("connectorType"), EvseAddress(1, 1)
+    assert resolved(Component("connector", evse=at), wanted, None, (own,)) is own
+    for address in (None, EvseAddress(1), EvseAddress(1, 2), EvseAddress(2, 1)):
+        component = Component("Connector", evse=address)
+        assert resolved(component, wanted, None, (own,)) == "UnknownComponent"
+    inside = WireVariable("ConnectorType", "1.1")
+    assert resolved(Component("Connector", evse=at), inside, None, (own,)) == "UnknownVariable"
+    other = WireVariable("Available")
+    assert resolved(Component("Connector", evse=at), other, None, (own,)) == "UnknownVariable"
+    elsewhere = Component("OCPPCommCtrlr", evse=at)
+    heartbeat = WireVariable("HeartbeatInterval")
+    assert resolved(elsewhere, heartbeat, None, (own,)) == "UnknownComponent"
 
 
 def test_the_operators_own_settings_are_a_component():
