@@ -123,7 +123,7 @@ def step(station: Station, event: Event, env: Env) -> tuple[Station, tuple[Effec
     until_quiet(event, route)
     if isinstance(event, TriggerRequested):
         effects += remote_trigger.declined(event, effects)
-    if isinstance(event, MeterRead | MeterFailed) and _is_same(station, before):
+    if _is_told(station, before, event):
         return station, tuple(effects)
     return _observed(station, env, effects)
 
@@ -168,9 +168,11 @@ def _supplied(station: Station, env: Env) -> tuple[Station, tuple[Event, ...]]:
     return station, raised
 
 
-def _is_same(station: Station, before: Station) -> bool:
-    """Tell whether every session stands where it stood; a mere reading changes no status."""
-    return all(
+def _is_told(station: Station, before: Station, event: Event) -> bool:
+    """Tell whether no status can be new: a mere reading, or nothing changed but the time."""
+    if station is before:
+        return not isinstance(event, DeadlinePassed)
+    return isinstance(event, MeterRead | MeterFailed) and all(
         evse.session is before.evses[evse_id].session for evse_id, evse in station.evses.items()
     )
 
@@ -317,26 +319,30 @@ class _Passage:
         trusted = take(certificates.step(before.certificates, event, context))
         proved = take(credentials.step(before.credentials, event))
         secured = take(security.step(before.security, event, context))
-        self.station = replace(
-            self.station,
-            connection=linked,
-            provisioning=provisioned,
-            settings=_counted(settings, profiled),
-            authorization=authorized,
-            local_list=listed,
-            availability=available,
-            reservations=reserved,
-            locks=locked,
-            metering=metered,
-            rates=rated,
-            smart_charging=profiled,
-            security=secured,
-            certificates=trusted,
-            credentials=proved,
-            outside=outside,
-            firmware=updated,
-            diagnostics=diagnosed,
-        )
+        after = {
+            "connection": linked,
+            "provisioning": provisioned,
+            "settings": _counted(settings, profiled),
+            "authorization": authorized,
+            "local_list": listed,
+            "availability": available,
+            "reservations": reserved,
+            "locks": locked,
+            "metering": metered,
+            "rates": rated,
+            "smart_charging": profiled,
+            "security": secured,
+            "certificates": trusted,
+            "credentials": proved,
+            "outside": outside,
+            "firmware": updated,
+            "diagnostics": diagnosed,
+        }
+        changed = {
+            name: state for name, state in after.items() if state is not getattr(before, name)
+        }
+        if changed:  # a station that is the same object is known to be the same
+            self.station = replace(self.station, **changed)
         if settings is not before.settings:
             self.station = _wired(self.station, before.settings)
 

@@ -108,6 +108,7 @@ class Kernel:
         self._wake = asyncio.Event()
         self._alarm_at: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._due, self._due_of = deadline(station), station
         self._wanted = targets(station)
         self._applied = Targets()  # everything off, whatever the stored state says
         self._saved, self._saved_of = durable.rows(station), station
@@ -161,8 +162,11 @@ class Kernel:
             self._set_alarm(None)
 
     async def _next_batch(self) -> list[Event]:
-        instants = (deadline(self.station), self._retry_at)
-        due = min((at for at in instants if at is not None), default=None)
+        if self.station is not self._due_of:
+            self._due, self._due_of = deadline(self.station), self.station
+        due = self._due
+        if self._retry_at is not None and (due is None or self._retry_at < due):
+            due = self._retry_at
         if not self._inbox and not self._pulses:
             self._wake.clear()
             self._set_alarm(due)
@@ -197,7 +201,8 @@ class Kernel:
             lived.append((event, self._env))
             earlier = station
             station, told = step(station, event, self._env)
-            self._wanted = targets(station, (earlier, self._wanted))
+            if station is not earlier:
+                self._wanted = targets(station, (earlier, self._wanted))
             if self._wanted != safe:
                 safe = safe.safer(self._wanted)
             effects += told

@@ -24,7 +24,9 @@ from agent.core.events import (
     MeterRead,
     PilotChanged,
     Raised,
+    RemoteStopRequested,
     Request,
+    SettingsReadRequested,
     SettingsWriteRequested,
     StorageFailed,
     StorageRecovered,
@@ -49,6 +51,16 @@ from tests.support.lives import EVENTS, ITEMS, MADE_BY_THE_RUN, STARTS, Run, Ste
 def test_a_mere_reading_tells_nothing() -> None:
     bench = Bench().ready()
     assert bench.meter(1001.0) == []
+
+
+@pytest.mark.parametrize(
+    "event", [SettingsReadRequested(1), RemoteStopRequested(1, remote_id=99)]
+)
+def test_what_changes_nothing_leaves_the_station_the_same_object(event: Event) -> None:
+    bench = Bench().ready()
+    before = bench.station
+    assert bench.post(event)
+    assert bench.station is before
 
 
 def test_a_failing_meter_tells_nothing_by_itself() -> None:
