@@ -10,6 +10,7 @@ leads to by then (docs/adr/0053-images-for-rauc.md).
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from types import TracebackType
@@ -28,7 +29,7 @@ from jeepney import (
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.wrappers import unwrap_msg
 
-from agent.firmware.errors import UnreadableImageError
+from agent.firmware.errors import UnreadableImageError, UpdaterRefusedError
 from agent.firmware.image import Payload
 from agent.firmware.installer import COMMAND_S, Installer, InstallerError, Status
 from agent.firmware.manifest import Header
@@ -38,6 +39,12 @@ logger = logging.getLogger(__name__)
 NAME: Final = "de.pengutronix.rauc"
 INTERFACE: Final = f"{NAME}.Installer"
 ADDRESS: Final = DBusAddress("/", bus_name=NAME, interface=INTERFACE)
+
+_REFUSAL: Final = re.compile(
+    r"signature|verification|verify|compatible mismatch|bundle format|invalid bundle",
+    re.IGNORECASE,
+)
+"""What RAUC says of an image that it does not want (1.8 to 1.13)."""
 
 CALL_S: Final = 60.0
 """A boot loader's environment on slow flash is written within it."""
@@ -69,7 +76,7 @@ class Rauc(Installer):
                 path = f"/proc/{os.getpid()}/fd/{payload.image.handle}"
                 bus.call("InstallBundle", "sa{sv}", path, {})
                 if news.ended():
-                    raise InstallerError(f"RAUC: {bus.property('LastError')}")
+                    raise failure(str(bus.property("LastError")))
             if bus.call("GetPrimary")[0] != booted["name"]:
                 bus.call("Mark", "ss", "active", "booted")
             return other["name"]
@@ -86,6 +93,12 @@ class Rauc(Installer):
         with Bus() as bus:  # first the way back, then the verdict: a power cut may come between
             bus.call("Mark", "ss", "active", "other")
             bus.call("Mark", "ss", "bad", "booted")
+
+
+def failure(error: str) -> Exception:
+    """Return what has ended an installation: RAUC did not want the image, or it could not."""
+    kind = UpdaterRefusedError if _REFUSAL.search(error) else InstallerError
+    return kind(f"RAUC: {error}")
 
 
 class Bus:

@@ -16,8 +16,9 @@ from jeepney.io.blocking import open_dbus_connection
 from agent.firmware import __main__ as process
 from agent.firmware import rauc
 from agent.firmware.__main__ import result
-from agent.firmware.errors import Refusal
+from agent.firmware.errors import Refusal, UpdaterRefusedError
 from agent.firmware.image import Image
+from agent.firmware.installer import InstallerError
 from agent.firmware.rauc import Rauc
 from agent.firmware.task import Broken, Deed, Refused, Well
 from tests.firmware.bundles import Station, bundle
@@ -174,8 +175,25 @@ def test_a_slot_that_did_not_start_has_failed(board):
 def test_what_rauc_refuses_is_told_in_its_words(board):
     board.starts()
     refused = board.does(Deed.INSTALL, b"evil")
-    assert refused == Broken("RAUC: signature verification failed: no signer")
+    text = "UpdaterRefusedError: RAUC: signature verification failed: no signer"
+    assert refused == Refused(Refusal.IMAGE, text)
     assert board.state["primary"] == "rootfs.0"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("Compatible mismatch: Expected 'a' but bundle manifest has 'b'", UpdaterRefusedError),
+        ("failed to verify signature: unable to get local issuer", UpdaterRefusedError),
+        ("Bundle format 'crypt' not allowed", UpdaterRefusedError),
+        ("Failed updating slot rootfs.1: No space left on device", InstallerError),
+        ("Failed marking slot rootfs.1 non-bootable", InstallerError),
+    ],
+)
+def test_a_refusal_of_raucs_is_told_from_a_failure(error, kind):
+    found = rauc.failure(error)
+    assert type(found) is kind
+    assert str(found) == f"RAUC: {error}"
 
 
 def test_a_rauc_that_does_not_take_the_call_says_why(board):

@@ -128,7 +128,9 @@ def refusals(machine, agent):
     said = agent.does("install")
     has("RAUC refuses a stranger's signature", said["info"], "RAUC: ", "signature")
     agent.takes("other.raucb")
-    has("RAUC refuses another board's image", agent.does("install")["info"], "ompatible")
+    said = agent.does("install")
+    has("RAUC refuses another board's image", said["info"], "ompatible")
+    check("as an image that is not for this station", said.get("refusal"), "image")
     check("the other slot is untouched", machine.digest(), before[0])
     check("the old slot starts next", machine.boot("primary"), "A")
 

@@ -25,6 +25,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
 signal.pause()
 """
 ENDS = "#!/bin/sh\nexit 1\n"
+REFUSES = "#!/bin/sh\nexit 78\n"
 
 
 def image(name, program):
@@ -46,7 +47,8 @@ def prepared():
     agent = Agent("slots")
     units = Path("/etc/systemd/system")
     sh(f"cp {SYSTEMD}/pilotwire.service {SYSTEMD}/pilotwire-confirm.service {units}")
-    sh(f"install -D -t /usr/lib/pilotwire {SYSTEMD}/pilotwire-confirm")
+    programs = f"{SYSTEMD}/pilotwire-confirm {SYSTEMD}/pilotwire-ended"
+    sh(f"install -D -t /usr/lib/pilotwire {programs}")
     (units / "pilotwire.service.d").mkdir()
     (units / "pilotwire.service.d/slots.conf").write_text(DROP_IN)
     (OPT / "slots/a/bin").mkdir(parents=True)
@@ -91,6 +93,10 @@ def main():
     restarts = int(sh("systemctl show -P NRestarts pilotwire"))
     check("after three attempts", restarts, 3)
     check("which the old one is told", agent.does("status")["has_failed"], True)
+    agent.takes(image("choosy", REFUSES))
+    check("one that refuses the configuration", agent.does("install").get("slot"), "b")
+    check("is activated", (agent.does("activate")["is"], current()), ("done", "b"))
+    check("and left for the old one as well", restarted(), "a")
     agent.takes(image("live", STARTS))
     check("another is installed", agent.does("install").get("slot"), "b")
     check("and activated", agent.does("activate")["is"], "done")

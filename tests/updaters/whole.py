@@ -103,6 +103,17 @@ class Story:
         reason = None if self.protocol == "ocpp1.6" else "FirmwareUpdate"
         check("and says why it started", self.boots[-1].reason, reason)
 
+    async def logged(self):
+        """Have a log written and sent, by the helpers in the unit's sandbox."""
+        log = {"remoteLocation": f"{self.site.url}/logs"}
+        request = {"requestId": 1, "logType": "DiagnosticsLog", "log": log}
+        answer = await self.csms.request(IDENTITY, "GetLog", request, LIMIT_S)
+        check("a log is promised", answer["status"], "Accepted")
+        files = self.site.files
+        told = self.csms.wire
+        await self.csms.until(lambda: any('"Uploaded"' in text for _, text in told), LIMIT_S)
+        check("and sent", [path.endswith(answer["filename"]) for path in files], [True])
+
     async def given_up(self, version, what):
         """Update to a system whose agent never comes up."""
         before = self.starts()
@@ -124,6 +135,7 @@ async def story(container, place, name, protocol):
         listener = await told.prepared(name)
         try:
             await told.updated()
+            await told.logged()
             await told.given_up("3.0.0", "a system whose agent ends")
             await told.given_up("4.0.0", "a system whose agent has no configuration")
         finally:
