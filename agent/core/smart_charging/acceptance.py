@@ -232,8 +232,11 @@ def has_possible_phases(offer: Offer) -> Refusal | None:
     use all that are connected. For the sum over all EVSEs they can.
 
     A lenient offer may name more: its limit holds for the phases there are (1.6 6.4
-    number 10). It may also name fewer: its limit is spread over all of them then.
+    number 10). It may also name fewer: its limit is spread over all of them then. Direct
+    current has none: what is said of them means nothing there (K01.FR.44).
     """
+    if not offer.has_phases:
+        return None
     most = MOST_PHASES if offer.lenient else offer.phases
     least = (
         1
@@ -256,6 +259,8 @@ def uses_a_possible_phase(offer: Offer) -> Refusal | None:
 
     An EVSE that cannot choose uses its first phase.
     """
+    if not offer.has_phases:
+        return None
     for period in _periods(offer):
         if period.phase_to_use is None:
             continue

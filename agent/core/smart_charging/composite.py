@@ -73,6 +73,7 @@ class Place(NamedTuple):
         anchor_s: start of the transaction; without one, when it is supposed to start.
         falls_back: a TxProfile that is not active lets TxDefaultProfiles through.
         chosen: id of the schedule that the vehicle has chosen, None while it has not.
+        is_dc: what a profile says of phases means nothing here (2.0.1 K01.FR.44).
     """
 
     evse_id: int
@@ -82,6 +83,7 @@ class Place(NamedTuple):
     anchor_s: int = 0
     falls_back: bool = True
     chosen: int | None = None
+    is_dc: bool = False
 
 
 class Allowed(Value, frozen=True):
@@ -306,13 +308,12 @@ def _cap(term: "_Term", place: Place) -> Cap:
     """
     period, schedule, profile = term
     origin = Origin(profile.purpose, profile.profile_id)
+    named = None if place.is_dc else period.phases
     if schedule.unit is Unit.AMPERE:
-        return Cap(current=(period.limit, origin), phases=period.phases)
-    phases = place.phases if period.phases is None else period.phases
+        return Cap(current=(period.limit, origin), phases=named)
+    phases = place.phases if named is None else named
     per_phase_ma = period.limit // (place.voltage_v * phases)
-    return Cap(
-        power=(period.limit, origin), as_current=(per_phase_ma, origin), phases=period.phases
-    )
+    return Cap(power=(period.limit, origin), as_current=(per_phase_ma, origin), phases=named)
 
 
 # --- answers ---

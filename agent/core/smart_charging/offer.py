@@ -64,9 +64,20 @@ class Offer(Value, frozen=True):
     @property
     def fewest_phases(self) -> int:
         """Return to how many phases vehicles can be kept wherever the profile applies."""
+        kept = (1 if spec.switches_phases else spec.phases for spec in self._phased)
+        return max(kept, default=1)
+
+    @property
+    def has_phases(self) -> bool:
+        """Return whether a vehicle that the profile limits has phases at all."""
+        return bool(self._phased)
+
+    @property
+    def _phased(self) -> list[EvseSpec]:
+        """Return the EVSEs concerned, without those of direct current."""
         spec = self.specs.get(self.evse_id)
-        concerned = [spec] if spec else [*self.specs.values()]
-        return max(1 if spec.switches_phases else spec.phases for spec in concerned)
+        concerned = [spec] if spec else self.specs.values()
+        return [spec for spec in concerned if not spec.is_dc]
 
 
 class Refusal(Value, frozen=True):

@@ -173,6 +173,7 @@ def _place(state: SmartCharging, evse: Evse, settings: Settings, anchor_s: int) 
         anchor_s=anchor_s,
         falls_back=settings.text(variables.TX_PROFILE_FALLBACK) == "txdefault",
         chosen=state.chosen.get(evse.spec.evse_id),
+        is_dc=evse.spec.is_dc,
     )
 
 

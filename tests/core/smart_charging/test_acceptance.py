@@ -281,6 +281,15 @@ def test_row_22_fewer_phases_can_be_guaranteed_where_they_are_switched() -> None
     assert reason(what, 0, specs={**SWITCHED, 3: EvseSpec(3, 1, 32.0, 3)}) == "InvalidSchedule"
 
 
+@pytest.mark.parametrize("period", [(0, 16, 1), (0, 16, 2), (0, 16, 9), (0, 16, 3, 2)])
+def test_direct_current_has_no_phases(period: tuple[float, ...]) -> None:
+    outlet = EvseSpec(1, 1, 100.0, 3, is_dc=True)
+    assert reason(profile(1, [period]), specs={1: outlet}) is None
+    assert reason(profile(1, [period]), 0, specs={1: outlet}) is None
+    beside = {1: outlet, 2: EvseSpec(2, 1, 32.0, 3)}
+    assert reason(profile(1, [period]), 0, specs=beside) == "InvalidSchedule"
+
+
 def test_row_22_fewer_phases_of_the_station_bound_the_sum() -> None:
     assert reason(profile(1, [(0, 20, 1)], MAX), 0) is None
 

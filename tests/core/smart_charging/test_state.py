@@ -195,3 +195,18 @@ def test_where_phases_can_be_switched_limits_stay_as_they_are(
     if whole is not None:
         offer(bench, whole, 0)
     assert bench.station.smart_charging.bounds.evses == {1: tuple(expected)}
+
+
+@pytest.mark.parametrize(("unit", "limit"), [("A", 16), ("W", 11_040)])
+def test_direct_current_has_no_phases_to_spread_a_limit_over(unit: str, limit: float) -> None:
+    bench = Bench()
+    bench.specs = (replace(bench.specs[0], is_dc=True),)
+    bench.power_cut()
+    bench.ready()
+    bench.post(EvseDetected(1, EvseCapabilities(32.0, 3)))
+    assert offer(bench, limiting(1, 0, periods=[(0, limit, 1)], unit=unit)).verdict is (
+        Verdict.ACCEPTED
+    )
+    assert first(bench) == (16.0, Purpose.TX_DEFAULT)
+    assert told(bench)[0].phases is None
+    assert bench.station.smart_charging.bounds.evses == {1: (Bound(PROFILE, 16.0),)}
