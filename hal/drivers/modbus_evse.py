@@ -25,8 +25,8 @@ from hal.drivers.mapped import MappedDevice
 from hal.drivers.offering import OfferingController
 from hal.drivers.watched import Seen
 from hal.errors import BoardError, BusError, DeviceError
-from hal.registers.commands import Write
-from hal.registers.map import EvsePart, RegisterMap
+from hal.registers.commands import EvsePart, Write
+from hal.registers.map import RegisterMap
 from hal.registers.vocabulary import EVSE_POINTS, pilot_state
 from hal.types import PLUGGED_STATES, READY_STATES, EvseCapabilities, Fault, PilotState
 

@@ -16,7 +16,9 @@ from typing import Final, Literal
 from hal.registers.codec import FORMATS, RawType, WordOrder, is_bcd, is_float, word_count
 from hal.registers.map_file import (
     CommandEntry,
+    Commands,
     GrantEntry,
+    MapFile,
     Register,
     SwitchEntry,
     WatchdogEntry,
@@ -25,6 +27,8 @@ from hal.registers.vocabulary import UNITS
 from hal.types import MAX_OFFER_A, MIN_OFFER_A, Value
 
 _SEVERAL: Final = 16
+_TWICE: Final = 0x0101
+_MOST_DOUBLED: Final = 0xFF
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 _PART: Final = re.compile(rf"(?P<low>{_NUMBER})(?:\.\.(?P<high>{_NUMBER}))?")
 
@@ -75,6 +79,7 @@ class Command(Value, frozen=True):
         off: the raw number for the value 0, when it is not 0.
         readback: read it again after writing, and compare.
         nv, table: as for `Write`.
+        is_doubled: the number stands in both bytes of its word.
     """
 
     unit: str
@@ -88,6 +93,7 @@ class Command(Value, frozen=True):
     readback: bool = False
     nv: bool = False
     table: Table | None = None
+    is_doubled: bool = False
 
     def write(self, value: float) -> Write:
         """Return the write for a value, rounded down to what the register can say.
@@ -111,6 +117,7 @@ class Command(Value, frozen=True):
         ordered = words if self.word_order == "big" else words[::-1]
         data = struct.pack(f">{len(ordered)}H", *ordered)
         (raw,) = struct.unpack(f">{FORMATS[self.type]}", data)
+        raw = raw & 0xFF if self.is_doubled else raw
         return 0.0 if raw == self.off else float(Fraction(raw) * self.factor)
 
     @property
@@ -137,6 +144,7 @@ class Command(Value, frozen=True):
 
     def _words(self, raw: Fraction) -> tuple[int, ...]:
         number = float(raw) if is_float(self.type) else math.floor(raw)
+        number *= _TWICE if self.is_doubled else 1
         data = struct.pack(f">{FORMATS[self.type]}", number)
         words = struct.unpack(f">{self.count}H", data)
         return words if self.word_order == "big" else words[::-1]
@@ -181,6 +189,29 @@ class Watchdog(Value, frozen=True):
     timeout_s: float
     arm: tuple[Write, ...]
     heartbeat: Write | None
+
+
+class EvsePart(Value, frozen=True):
+    """What an EVSE controller can be told.
+
+    Attributes:
+        set_current: the offered current, A; 0 pauses.
+        enable: what must be on beside, for a current to be offered; None if nothing.
+        lock: holds the plug; None when the controller decides, or has no lock.
+        three_phases: on connects L2 and L3 besides L1; None where all that there are always
+            are.
+        watchdog: None when the device has none: then only we can end an offer.
+        startup: what is written at every start, in this order.
+        grants: what it asks before it goes on; answered while a current is offered.
+    """
+
+    set_current: Command
+    enable: Switch | None
+    lock: Switch | None
+    three_phases: Switch | None
+    watchdog: Watchdog | None
+    startup: tuple[Write, ...]
+    grants: tuple[Grant, ...] = ()
 
 
 def parsed_ranges(text: str) -> tuple[tuple[float, float], ...]:
@@ -229,6 +260,8 @@ def wrong_command(entry: CommandEntry) -> Iterator[tuple[str, str]]:
         yield "allowed", f"a current is 0 or {MIN_OFFER_A:g} to {MAX_OFFER_A:g} A"
     elif not any(high for _, high in ranges):
         yield "allowed", "no current above 0 is allowed"
+    elif entry.doubled and not _is_doublable(entry, max(high for _, high in ranges)):
+        yield "doubled", "both bytes of a uint16 carry 0 to 255, and no other number for off"
     elif not _is_carried(entry, max(high for _, high in ranges)):
         yield "allowed", f"{entry.type} cannot carry {entry.allowed} A"
 
@@ -247,6 +280,7 @@ def built_command(entry: CommandEntry, word_order: WordOrder) -> Command:
         off=entry.off,
         readback=entry.readback or table is not None,  # nobody answers to a table
         nv=entry.nv,
+        is_doubled=entry.doubled,
         table=Table(table.unit, table.words, table.confirm) if table is not None else None,
     )
 
@@ -284,6 +318,24 @@ def built_watchdog(entry: WatchdogEntry, word_order: WordOrder) -> Watchdog:
     return Watchdog(entry.refresh, entry.timeout_s, tuple(writes.values()), heartbeat)
 
 
+def built_part(data: MapFile, commands: Commands) -> EvsePart:
+    """Return what a controller of a map without mistakes can be told."""
+    order, watchdog, startup = data.defaults.word_order, data.watchdog, data.startup
+    phases = commands.three_phases
+    return EvsePart(
+        set_current=built_command(commands.set_current, order),
+        enable=built_switch(commands.enable) if commands.enable is not None else None,
+        lock=built_switch(commands.lock) if commands.lock is not None else None,
+        three_phases=built_switch(phases) if phases is not None else None,
+        watchdog=built_watchdog(watchdog, order) if watchdog is not None else None,
+        startup=tuple(
+            Write(one.fc_write, one.addr, (one.value,), one.nv)
+            for one in (startup.writes if startup is not None else ())
+        ),
+        grants=tuple(map(built_grant, data.grant)),
+    )
+
+
 def exact(figure: float) -> Fraction:
     """Return a figure as it was written: 0.1 is a tenth, not the float nearest to it."""
     return Fraction(Decimal(repr(figure)))
@@ -302,6 +354,11 @@ def _registers(entry: WatchdogEntry) -> Iterator[tuple[str, Register, str]]:
 
 def _factor(entry: CommandEntry, unit: str) -> Fraction:
     return exact(entry.scale) * UNITS[unit][entry.unit]
+
+
+def _is_doublable(entry: CommandEntry, value: float) -> bool:
+    raw = exact(value) / (exact(entry.scale) * UNITS["A"][entry.unit])
+    return entry.type == "uint16" and raw <= _MOST_DOUBLED and entry.off is None
 
 
 def _is_carried(entry: CommandEntry | Register, value: float) -> bool:

@@ -31,22 +31,14 @@ from hal.registers.codec import (
     word_count,
 )
 from hal.registers.commands import (
-    Command,
-    Grant,
-    Switch,
-    Watchdog,
-    Write,
-    built_command,
-    built_grant,
-    built_switch,
-    built_watchdog,
+    EvsePart,
+    built_part,
     exact,
     wrong_command,
     wrong_watchdog,
 )
 from hal.registers.map_file import (
     BusNeeds,
-    Commands,
     MapFile,
     PointEntry,
     Probe,
@@ -112,30 +104,7 @@ class RegisterMap(Value, frozen=True):
     lacks: tuple[str, ...]
     probe: Probe | None
     sunspec: SunSpec | None
-    evse: "EvsePart | None"
-
-
-class EvsePart(Value, frozen=True):
-    """What an EVSE controller can be told.
-
-    Attributes:
-        set_current: the offered current, A; 0 pauses.
-        enable: what must be on beside, for a current to be offered; None if nothing.
-        lock: holds the plug; None when the controller decides, or has no lock.
-        three_phases: on connects L2 and L3 besides L1; None where all that there are always
-            are.
-        watchdog: None when the device has none: then only we can end an offer.
-        startup: what is written at every start, in this order.
-        grants: what it asks before it goes on; answered while a current is offered.
-    """
-
-    set_current: Command
-    enable: Switch | None
-    lock: Switch | None
-    three_phases: Switch | None
-    watchdog: Watchdog | None
-    startup: tuple[Write, ...]
-    grants: tuple[Grant, ...] = ()
+    evse: EvsePart | None
 
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -405,24 +374,7 @@ def _built(data: MapFile) -> RegisterMap:
         lacks=tuple(_missing(data.points, data.phases)),
         probe=data.probe,
         sunspec=data.sunspec,
-        evse=_evse_part(data, data.commands) if data.commands is not None else None,
-    )
-
-
-def _evse_part(data: MapFile, commands: Commands) -> EvsePart:
-    order, watchdog, startup = data.defaults.word_order, data.watchdog, data.startup
-    phases = commands.three_phases
-    return EvsePart(
-        set_current=built_command(commands.set_current, order),
-        enable=built_switch(commands.enable) if commands.enable is not None else None,
-        lock=built_switch(commands.lock) if commands.lock is not None else None,
-        three_phases=built_switch(phases) if phases is not None else None,
-        watchdog=built_watchdog(watchdog, order) if watchdog is not None else None,
-        startup=tuple(
-            Write(one.fc_write, one.addr, (one.value,), one.nv)
-            for one in (startup.writes if startup is not None else ())
-        ),
-        grants=tuple(map(built_grant, data.grant)),
+        evse=built_part(data, data.commands) if data.commands is not None else None,
     )
 
 

@@ -155,6 +155,7 @@ class CommandEntry(Value, frozen=True, forbid_unknown_fields=True):
     off: Word | None = None
     readback: bool = False
     nv: bool = False
+    doubled: bool = False
     table: TableEntry | None = None
 
 

@@ -13,8 +13,8 @@ from typing import Final, Self
 
 from hal.api import EvseListener
 from hal.errors import BusError
-from hal.registers.commands import Command, Switch
-from hal.registers.map import EvsePart, RegisterMap
+from hal.registers.commands import Command, EvsePart, Switch
+from hal.registers.map import RegisterMap
 from hal.sim.evse import SimulatedEvse
 from hal.sim.frames import Framing
 from hal.sim.modbus_device import ModbusDeviceServer

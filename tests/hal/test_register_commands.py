@@ -6,16 +6,32 @@ from hypothesis import strategies as st
 
 from hal.registers.commands import (
     Command,
+    EvsePart,
+    Grant,
     Switch,
+    Table,
     Write,
     built_command,
+    built_part,
     built_switch,
     built_watchdog,
     parsed_ranges,
     wrong_command,
     wrong_watchdog,
 )
-from hal.registers.map_file import CommandEntry, Register, SwitchEntry, WatchdogEntry
+from hal.registers.map_file import (
+    CommandEntry,
+    Commands,
+    GrantEntry,
+    MapFile,
+    PointEntry,
+    Register,
+    Startup,
+    StartupWrite,
+    SwitchEntry,
+    TableEntry,
+    WatchdogEntry,
+)
 
 
 def command(**changes) -> Command:
@@ -57,6 +73,15 @@ def test_a_controller_may_have_a_number_of_its_own_for_off():
     assert abl.write(16).words == (266,)
     assert abl.value([1000]) == 0.0
     assert abl.value([266]) == pytest.approx(15.96)
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.0, 0), (6.0, 0x0606), (16.9, 0x1010), (32, 0x2020)]
+)
+def test_a_number_may_stand_in_both_bytes(value, word):
+    one = command(scale=1.0, allowed="0|6..32", doubled=True)
+    assert one.write(value).words == (word,)
+    assert one.value([word]) == int(value)
 
 
 def test_a_float_is_written_as_a_float():
@@ -101,6 +126,12 @@ def test_what_is_no_range_is_refused(text):
         ({"allowed": "0|6..81"}, "allowed", "a current is 0 or 6 to 80 A"),
         ({"allowed": "0"}, "allowed", "no current above 0 is allowed"),
         ({"scale": 0.0001}, "allowed", "uint16 cannot carry 0|6..16 A"),
+        ({"scale": 0.05, "doubled": True}, "doubled", "carry 0 to 255"),
+        ({"off": 1, "doubled": True}, "doubled", "no other number for off"),
+        ({"type": "float32", "doubled": True}, "doubled", "both bytes of a uint16"),
+        ({"table": TableEntry(9, 8, 2), "fc_write": 6}, "table", "written by function 16"),
+        ({"table": TableEntry(9, 8, 2), "type": "uint32"}, "table", "a word for each device"),
+        ({"table": TableEntry(9, 8, 2), "nv": True}, "table", "without nv"),
     ],
 )
 def test_a_command_that_cannot_be_is_refused(changes, key, message):
@@ -153,6 +184,40 @@ def test_a_heartbeat_is_what_is_written_again_and_again():
 def test_a_watchdog_that_cannot_be_is_refused(entry, where, message):
     found = list(wrong_watchdog(entry))
     assert any(one[0] == where and message in one[1] for one in found), found
+
+
+def test_a_controller_without_anything_else_can_be_told_a_current():
+    commands = Commands(CommandEntry(addr=261, unit="A", scale=0.1, allowed="0|6..16"))
+    part = built_part(map_file(), commands)
+    assert part == EvsePart(command(), None, None, None, None, ())
+
+
+def test_a_controller_may_be_told_everything():
+    fields = {"addr": 0x20, "unit": "A", "allowed": "0|6..80"}
+    part = built_part(
+        map_file(
+            watchdog=WatchdogEntry("any_request", 15.0),
+            startup=Startup((StartupWrite(1, 0, fc_write=6, nv=True),)),
+            grant=(GrantEntry(6, 0, (7, 0)),),
+        ),
+        Commands(
+            CommandEntry(**fields, table=TableEntry(9, 8, 2)),
+            enable=SwitchEntry(5),
+            lock=SwitchEntry(6),
+            three_phases=SwitchEntry(7),
+        ),
+    )
+    assert part.set_current.write(16.0) == Write(16, 0x20, (16,), table=Table(9, 8, 2))
+    assert part.set_current.readback  # nobody answers to a table
+    assert [one.address for one in (part.enable, part.lock, part.three_phases)] == [5, 6, 7]
+    assert part.watchdog.timeout_s == 15.0
+    assert part.startup == (Write(6, 1, (0,), nv=True),)
+    assert part.grants == (Grant(6, Write(16, 0, (7, 0))),)
+
+
+def map_file(**more) -> MapFile:
+    state = {"state": PointEntry(addr=0, enum={"1": "A"})}
+    return MapFile(1, "evse", "test", "Maker", "Model", "page 1", 3, state, **more)
 
 
 def test_commands_are_exact():
