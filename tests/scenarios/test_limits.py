@@ -1,6 +1,7 @@
 """How much may be offered, and what happens when the hardware is not well."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -440,3 +441,34 @@ def test_a_rate_that_the_site_has_changed_is_told_with_what_is_left(version: str
         await lab.delivered()
 
     check_bills(run(Lab(version), story))
+
+
+def test_what_a_profile_of_the_csms_leaves_is_told_before_the_next_sample(version: str) -> None:
+    """Where its samples contain what is offered; once a minute at most (2.0.1 5.3, K11)."""
+    is_16 = version == "ocpp1.6"
+    measurands = "Energy.Active.Import.Register,Current.Offered"
+    name = "MeterValuesSampledData" if is_16 else "SampledDataCtrlr.TxUpdatedMeasurands"
+
+    def told(lab: Lab) -> list[float]:
+        """Return the currents that were told as offered, by arrival."""
+        frames = [json.loads(text) for way, text in lab.csms.wire if way == "received"]
+        values = [item for frame in frames for item in dict(frame[-1]).get("meterValue", ())]
+        samples = [sample for value in values for sample in value["sampledValue"]]
+        return [float(one["value"]) for one in samples if one.get("measurand") == OFFERED]
+
+    async def story(lab: Lab) -> None:
+        await charging(lab)
+        assert await lab.csms.set_setting(IDENTITY, name, measurands) == "Accepted"
+        await asyncio.sleep(70)
+        for limit_a, expected in ((10.0, [10.0]), (8.0, [10.0]), (12.0, [10.0])):
+            wish = ProfileWish(1, "default", 1, ((0, limit_a),))
+            assert await lab.csms.set_profile(IDENTITY, wish) == "Accepted"
+            await asyncio.sleep(10)
+            assert told(lab) == expected
+        await asyncio.sleep(60)
+        assert told(lab) == [10.0, 12.0], "as it is after a minute"
+        lab.unplug()
+        await lab.delivered()
+
+    intervals = {"MeterValueSampleInterval": 3600}
+    check_bills(run(Lab(version, settings=intervals), story))
