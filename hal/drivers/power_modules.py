@@ -18,6 +18,7 @@ where the converter has the line's modules for itself (`is_alone`).
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
@@ -25,10 +26,12 @@ from typing import Final
 from hal.api import ConverterListener, PowerConverter, check_output
 from hal.bus.can import CanPort
 from hal.bus.turns import Priority
-from hal.drivers.module_group import FRESH_S, Member, ModuleGroup
+from hal.drivers.module_group import DANGEROUS, DISABLING, FRESH_S, Member, ModuleGroup
 from hal.errors import BusError
-from hal.protocols.power_module import Codec, Rating
+from hal.protocols.power_module import Alarm, Codec, Rating
 from hal.types import NO_OUTPUT, CanFrame, ConverterLimits, Fault, Value
+
+logger = logging.getLogger(__name__)
 
 OUTPUT_S: Final = 0.5
 IDLE_S: Final = 1.0
@@ -106,6 +109,7 @@ class PowerModules(PowerConverter):
         self._ranges = _Ranges(family)
         self._wake = asyncio.Event()
         self._begun_s, self._search_at = 0.0, float("-inf")
+        self._noted: dict[int, frozenset[Alarm]] = {}
         self._faults: dict[Fault, str] = {}
         self._trouble: str | None = _NOBODY
 
@@ -191,6 +195,8 @@ class PowerModules(PowerConverter):
                 await self._all_off()
             is_said = await self._command(wish, now_s)
             for frame in self._questions(now_s):
+                if self._has_less(wish):
+                    break  # the next round is due, and asks the same
                 await self._port.send(frame)
         except BusError as error:
             reason = str(error)
@@ -210,6 +216,13 @@ class PowerModules(PowerConverter):
         if not any(one.is_cleared for one in self._group.present(now_s)):
             return "no module has confirmed that it is off"
         return None if is_said else reason or "the modules are not told yet what to do"
+
+    def _has_less(self, wish: _Output | None) -> bool:
+        """Tell whether less is wanted now than what is being said."""
+        if wish is None or wish is self._wish:
+            return False
+        now = self._wish
+        return now is None or now.current_a < wish.current_a or now.voltage_v < wish.voltage_v
 
     async def _command(self, wish: _Output | None, now_s: float) -> bool:
         """Say to each module what it shall do; return whether what is wanted is said."""
@@ -276,6 +289,7 @@ class PowerModules(PowerConverter):
     def _report(self, listener: ConverterListener) -> None:
         """Tell what has changed, the end of a fault before what can be done again."""
         now_s = asyncio.get_running_loop().time()
+        self._note(now_s)
         faults = self._group.faults(now_s)
         if self._trouble is not None and now_s - self._begun_s >= FRESH_S:
             faults[Fault.COMMUNICATION_FAULT] = f"{self._port.name}: {self._trouble}"
@@ -292,6 +306,21 @@ class PowerModules(PowerConverter):
         reading = self._group.reading(now_s)
         if reading is not None and self._trouble is None:
             listener.converter_read(reading)
+
+    def _note(self, now_s: float) -> None:
+        """Log who comes and goes, and whom an alarm takes out; a fault is told only of all."""
+        serious = DISABLING.keys() | DANGEROUS.keys()
+        present = {one.address: one.alarms & serious for one in self._group.present(now_s)}
+        for address in sorted(present.keys() | self._noted.keys()):
+            before, now = self._noted.get(address), present.get(address)
+            if now is None:
+                logger.warning("%s: module %d is lost", self._port.name, address)
+            elif before is None and not now:
+                logger.info("%s: module %d is there", self._port.name, address)
+            elif before != now:
+                said = ", ".join(sorted(one.value for one in now)) or "no alarm any more"
+                logger.warning("%s: module %d: %s", self._port.name, address, said)
+        self._noted = present
 
 
 class _Ranges:

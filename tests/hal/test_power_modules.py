@@ -399,6 +399,58 @@ def test_a_module_that_loses_its_power_for_a_moment_is_turned_on_again():
     vloop.run(infypower().run(clause))
 
 
+def test_who_comes_and_goes_and_whom_an_alarm_takes_out_is_in_the_log(caplog):
+    async def clause(rig):
+        async with served(rig.converter) as recorder:
+            await ready(rig, recorder)
+            alarm(rig, 0, Alarm.FAULT)
+            alarm(rig, 0, Alarm.POWER_LIMITED)  # no reason for a line
+            await recorder.until(lambda now: now.limits != rig.most)
+            rig.modules[0].alarms.clear()
+            await recorder.until(lambda now: now.limits == rig.most)
+            rig.lose_one()
+            await recorder.until(lambda now: now.limits != rig.most)
+
+    caplog.set_level("INFO")
+    vloop.run(infypower().run(clause))
+    assert [record.message.partition(": ")[2] for record in caplog.records] == [
+        "module 1 is there",
+        "module 2 is there",
+        "module 5 is there",
+        "module 1: fault",
+        "module 1: no alarm any more",
+        "module 2 is lost",
+    ]
+
+
+def test_less_does_not_wait_for_questions():
+    """Thirty modules are asked for a tenth of a second; less is on the wire before that."""
+
+    async def clause(rig):
+        async with served(rig.converter) as recorder:
+            await ready(rig, recorder)
+            await delivering(rig, 150.0)
+            await asyncio.sleep(2.0)  # they have said that they are on
+            sent = []
+            with rig.far.heard_by(lambda one: sent.append((rig.now_s, one))):
+                await rig.converter.set_output(450.0, 149.0, valid_s=60.0)
+                await asyncio.sleep(0.060)  # in the middle of its questions
+                began_s = rig.now_s
+                await rig.converter.set_output(450.0, 30.0, valid_s=60.0)
+                await asyncio.sleep(0.5)
+            less = [
+                at_s
+                for at_s, one in sent
+                if one.can_id & 0xFF0000 == 0x9C0000 and int.from_bytes(one.data[4:]) <= 1000
+            ]
+            assert len(less) >= 30
+            assert less[29] - began_s < 30 * 0.00128 + 0.025
+
+    addresses = tuple(range(30))
+    settings = InfypowerSettings(**BOARD, modules=addresses)
+    vloop.run(Rig(settings, InfypowerLine, addresses=addresses).run(clause))
+
+
 # --- lines that go bad ---
 
 

@@ -15,6 +15,7 @@ runs every entry against a fresh one:
     Meter, SignedMeter          MeterRig     METER_CLAUSES, SIGNED_CLAUSES
     TokenReader                 ReaderRig    READER_CLAUSES
     DigitalInput                InputRig     INPUT_CLAUSES
+    PowerConverter              ConverterRig, in contract_converter.py
 
 The number in a clause's name is the number of the clause in the docstrings of `hal.api`.
 """
