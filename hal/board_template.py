@@ -25,7 +25,7 @@ def board_template(
     values |= {"connectors": connectors, "max_a": max_a, "phases": phases}
     wrong = [
         f"{one.path[-1]} {one.message}" for one in schema.violations(values, EvseSettings)
-    ] or [text for _, text in wrong_supply(max_a, connectors, is_dc=False)]
+    ] or [f"{key} {text}" for key, text in wrong_supply(max_a, connectors, is_dc=False)]
     if wrong:
         raise ValueError("; ".join(wrong))
     parts = ["# A simulated board: vehicles are plugged in by `pilotwire sim`.\n"]

@@ -106,9 +106,10 @@ def dc_devices(evses: Sequence[OutletSettings]) -> Iterator[tuple[int, str, DcDe
 def wrong_supply(max_a: float, connectors: int, *, is_dc: bool) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the size of an EVSE, each with its key."""
     if not is_dc and max_a > MAX_OFFER_A:
-        yield "max_a", f"max_a must be 6 to {MAX_OFFER_A:g}: a control pilot offers no more"
+        text = f"must be a number (at least 6, at most {MAX_OFFER_A:g})"
+        yield "max_a", f"{text}: a control pilot offers no more"
     if is_dc and connectors != 1:
-        yield "connectors", "an EVSE of direct current has one connector"
+        yield "connectors", "must be 1: an EVSE of direct current has one connector"
 
 
 def wrong_outlets(
@@ -130,7 +131,7 @@ def wrong_outlets(
                 text = f'{name} is for an EVSE whose controller has driver = "dc"'
                 yield index, (name,), text
         for key, text in wrong_supply(evse.max_a, evse.connectors, is_dc=evse.is_dc):
-            yield index, (key,), text
+            yield index, (key,), f"evse[{index}].{key} {text}"
         if evse.vehicle is not None:
             if evse.vehicle.path in paths:
                 text = "is another EVSE's: each has a socket of its own"

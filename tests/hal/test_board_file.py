@@ -86,7 +86,12 @@ def test_a_file_without_mistakes_gives_its_evses_by_id_and_its_maps(tmp_path):
     ("old", "new", "line", "says"),
     [
         ("max_a = 32", "max_a = 5", 7, "max_a must be a number (at least 6, at most 1000)"),
-        ("max_a = 32", "max_a = 80.1", 7, "max_a must be 6 to 80: a control pilot offers"),
+        (
+            "max_a = 32",
+            "max_a = 80.1",
+            7,
+            "evse[0].max_a must be a number (at least 6, at most 80)",
+        ),
         ("max_a = 32", 'max_a = "32"', 7, "max_a must be a number"),
         ("max_a = 32", "max_a = nan", 7, "max_a must be"),
         ("phases = 3", "phases = 2", 8, "phases must be one of 1, 3"),

@@ -97,7 +97,7 @@ def test_a_control_pilot_offers_80_a_and_a_meter_of_direct_current_is_none_for_i
         'controller = { driver = "simulated" }\n'
     )
     problems = found(tmp_path, text)
-    assert any("must be 6 to 80" in one for one in problems), problems
+    assert any("at most 80" in one for one in problems), problems
     assert any("is no meter of alternating current" in one for one in problems), problems
 
 
