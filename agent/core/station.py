@@ -6,6 +6,8 @@ module only composes.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter, is_
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -200,25 +202,66 @@ def _unchanged(station: Station, before: Station, known: Targets) -> Mapping[int
     }
 
 
+_slices = attrgetter(
+    *(name for name in Station.__struct_fields__ if name not in {"evses", "division"})
+)
+
+
+class Due(NamedTuple):
+    """When a station wants to be woken.
+
+    Attributes:
+        slices: of the station, all but its EVSEs and how they share.
+        blocks_s: when the blocks of these slices want to be woken; None for never.
+        at_s: when the station does, monotonic seconds; None for never.
+    """
+
+    slices: tuple[object, ...]
+    blocks_s: float | None
+    at_s: float | None
+
+
+def due(station: Station, past: Due | None = None) -> Due:
+    """Return when the station wants to be woken.
+
+    Args:
+        past: of an earlier station; blocks whose slices are the same want the same. A reading
+            changes none of them.
+    """
+    slices = _slices(station)
+    is_same = past is not None and all(map(is_, slices, past.slices))
+    blocks_s = past.blocks_s if past is not None and is_same else _blocks_s(station)
+    instants = [blocks_s, station.division.wake_s]
+    instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
+    return Due(slices, blocks_s, _first(instants))
+
+
 def deadline(station: Station) -> float | None:
     """Return when the station wants to be woken, monotonic seconds, None for never."""
-    instants = [
-        connection.deadline_s(station.connection),
-        provisioning.deadline_s(station.provisioning),
-        authorization.deadline_s(station.authorization),
-        metering.deadline_s(station.metering),
-        rates.deadline_s(station.rates),
-        outbox.deadline_s(station.outbox),
-        certificates.deadline_s(station.certificates),
-        bounds.deadline_s(station.outside, station.settings),
-        station.division.wake_s,
-        reservation.deadline_s(station.reservations),
-        station.smart_charging.wake_s,
-        negotiation.deadline_s(station.smart_charging),
-        firmware.deadline_s(station.firmware),
-        diagnostics.deadline_s(station.diagnostics),
-        locks.deadline_s(station.locks),
-        availability.deadline_s(station.availability, station.settings),
-    ]
-    instants += [session.deadline_s(evse, station.settings) for evse in station.evses.values()]
+    return due(station).at_s
+
+
+def _blocks_s(station: Station) -> float | None:
+    return _first(
+        [
+            connection.deadline_s(station.connection),
+            provisioning.deadline_s(station.provisioning),
+            authorization.deadline_s(station.authorization),
+            metering.deadline_s(station.metering),
+            rates.deadline_s(station.rates),
+            outbox.deadline_s(station.outbox),
+            certificates.deadline_s(station.certificates),
+            bounds.deadline_s(station.outside, station.settings),
+            reservation.deadline_s(station.reservations),
+            station.smart_charging.wake_s,
+            negotiation.deadline_s(station.smart_charging),
+            firmware.deadline_s(station.firmware),
+            diagnostics.deadline_s(station.diagnostics),
+            locks.deadline_s(station.locks),
+            availability.deadline_s(station.availability, station.settings),
+        ]
+    )
+
+
+def _first(instants: list[float | None]) -> float | None:
     return min([instant for instant in instants if instant is not None], default=None)

@@ -36,7 +36,7 @@ from agent.core.events import (
     StorageRecovered,
 )
 from agent.core.routing import step
-from agent.core.station import Station, deadline, targets
+from agent.core.station import Station, deadline, due, targets
 from agent.core.targets import Targets
 from agent.core.values import Env
 from agent.runtime.clock import World
@@ -108,7 +108,7 @@ class Kernel:
         self._wake = asyncio.Event()
         self._alarm_at: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._due, self._due_of = deadline(station), station
+        self._due, self._due_of = due(station), station
         self._wanted = targets(station)
         self._applied = Targets()  # everything off, whatever the stored state says
         self._saved, self._saved_of = durable.rows(station), station
@@ -163,17 +163,17 @@ class Kernel:
 
     async def _next_batch(self) -> list[Event]:
         if self.station is not self._due_of:
-            self._due, self._due_of = deadline(self.station), self.station
-        due = self._due
-        if self._retry_at is not None and (due is None or self._retry_at < due):
-            due = self._retry_at
+            self._due, self._due_of = due(self.station, self._due), self.station
+        alarm_at = self._due.at_s
+        if self._retry_at is not None and (alarm_at is None or self._retry_at < alarm_at):
+            alarm_at = self._retry_at
         if not self._inbox and not self._pulses:
             self._wake.clear()
-            self._set_alarm(due)
+            self._set_alarm(alarm_at)
             await self._wake.wait()
         batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), MOST_PER_TURN))]
         self._popped += len(batch)
-        if due is not None and self._world.monotonic_s() >= due:
+        if alarm_at is not None and self._world.monotonic_s() >= alarm_at:
             batch.append(DeadlinePassed())
         return batch
 
@@ -242,8 +242,8 @@ class Kernel:
         now_s = self._world.monotonic_s()
         env = replace(self._env, now=replace(self._env.now, monotonic_s=now_s))
         ahead, _ = step(ahead, event, env)
-        due = deadline(ahead)
-        if due is not None and now_s >= due:
+        alarm_at = deadline(ahead)
+        if alarm_at is not None and now_s >= alarm_at:
             ahead, _ = step(ahead, DeadlinePassed(), env)
         wanted = targets(ahead)
         self._lowered = wanted if self._lowered is None else self._lowered.safer(wanted)

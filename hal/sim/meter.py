@@ -38,6 +38,7 @@ class Register:
         self._frequency_hz = FREQUENCY_HZ
         self._settled_pj = round(energy_wh * _PJ_PER_WH)
         self._voltage_mv = [round(VOLTAGE_V * 1000) if n < phases else 0 for n in range(3)]
+        self._voltage_v = self._shown_v()
 
     def energy_wh(self, at_us: int) -> float:
         """Return the import register in Wh at an instant not before the last change."""
@@ -69,6 +70,7 @@ class Register:
                 self._settled_pj = round(value * _PJ_PER_WH)
             case _:
                 self._voltage_mv[int(point[-1]) - 1] = round(value * 1000)
+                self._voltage_v = self._shown_v()
 
     def power_w(self, current_ma: int) -> float:
         """Return the power in W at this current on the energized phases."""
@@ -77,14 +79,17 @@ class Register:
     def reading(self, at_us: int) -> MeterReading:
         """Return what the meter shows at an instant not before the last change."""
         now_ma = self.draw.current_ma(at_us)
-        current_a = [now_ma / 1000 if n < self.energized_phases else 0.0 for n in range(3)]
+        live = [now_ma / 1000] * self.energized_phases + [0.0] * (3 - self.energized_phases)
         return MeterReading(
             energy_import_wh=self.energy_wh(at_us),
             power_w=self.power_w(now_ma),
-            current_a=Phases(*current_a),
-            voltage_v=Phases(*(v / 1000 for v in self._voltage_mv)),
+            current_a=Phases(*live),
+            voltage_v=self._voltage_v,
             frequency_hz=self._frequency_hz,
         )
+
+    def _shown_v(self) -> Phases:
+        return Phases(*(millivolts / 1000 for millivolts in self._voltage_mv))
 
     def _live_mv(self) -> int:
         return sum(self._voltage_mv[: self.energized_phases])

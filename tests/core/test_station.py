@@ -7,7 +7,7 @@ from agent.core.events import (
     LinkDown,
     LinkUp,
 )
-from agent.core.station import deadline, targets
+from agent.core.station import deadline, due, targets
 from hal.types import PilotState
 from tests.support.core import WALL_S, Bench
 
@@ -28,6 +28,17 @@ def test_the_deadline_is_the_earliest_that_any_block_wants() -> None:
     assert deadline(bench.station) == bench.now_s + 10  # the wait for the CSMS's answer
     bench.grant()
     assert deadline(bench.station) == bench.now_s + 5  # the vehicle's time to get ready
+
+
+def test_a_reading_changes_nothing_about_when_the_blocks_want_to_be_woken() -> None:
+    bench = Bench().ready()
+    before = due(bench.station)
+    bench.meter(1001.0)
+    after = due(bench.station, before)
+    assert after.blocks_s == before.blocks_s
+    assert after.at_s == deadline(bench.station)
+    bench.post(LinkDown("lost"))  # nobody's heart beats without a link
+    assert due(bench.station, after).blocks_s != after.blocks_s
 
 
 def test_a_station_without_profiles_that_has_nothing_to_do_never_wants_to_be_woken() -> None:

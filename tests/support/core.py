@@ -34,7 +34,7 @@ from agent.core.outbox import entry_of
 from agent.core.routing import step
 from agent.core.setpoint import limits
 from agent.core.states import Active, Session
-from agent.core.station import Station, deadline, targets
+from agent.core.station import Station, deadline, due, targets
 from agent.core.trust import ALGORITHMS, Certificate, CertificateKind, HashData
 from agent.core.values import (
     AuthorizationStatus,
@@ -176,10 +176,10 @@ class Bench:
         """Let time pass, waking the station whenever it wants to be."""
         end, effects = self.now_s + seconds, []
         while True:
-            due = deadline(self.station)
-            if due is None or due > end:
+            wakes_s = deadline(self.station)
+            if wakes_s is None or wakes_s > end:
                 break
-            self.now_s = max(self.now_s, due)
+            self.now_s = max(self.now_s, wakes_s)
             effects += self.post(DeadlinePassed())
         self.now_s = end
         return effects
@@ -200,9 +200,11 @@ class Bench:
                 started = [r for r in self.records if isinstance(r, TransactionStarted)]
                 ids = [record.transaction_id for record in started]
                 assert evse.session.transaction.transaction_id in ids
+        wakes_s = deadline(station)
+        assert due(station, due(before)).at_s == wakes_s
         if isinstance(event, DeadlinePassed):
-            due = deadline(station)
-            assert due is None or due > self.now_s, "a deadline that has passed is still set"
+            is_ahead = wakes_s is None or wakes_s > self.now_s
+            assert is_ahead, "a deadline that has passed is still set"
         self._contiguous()
 
     def _contiguous(self) -> None:
