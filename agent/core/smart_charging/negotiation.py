@@ -44,6 +44,9 @@ LONGEST_S: Final = 7 * USUAL_S
 MOST_TUPLES: Final = 1024
 """Periods of a schedule, unless the vehicle takes fewer (K15 maxScheduleTuples)."""
 
+CLOCK_S: Final = 2.0
+"""By how much the clock may be set without another offer: more than a second's rounding."""
+
 MOST_REFUSED: Final = 8
 """After so many choices that were none nobody asks the vehicle again."""
 
@@ -176,6 +179,7 @@ def deadline_s(state: SmartCharging) -> float | None:
 def _led(state: SmartCharging, evse_id: int, talk: Talk, context: Context) -> Talk:
     monotonic_s, now_s = context.now.monotonic_s, second(context.now)
     is_over = monotonic_s >= talk.until_s or (talk.waits and not context.is_online)
+    is_over = is_over or _is_misdated(talk, monotonic_s, now_s)
     is_same = talk.book is state.book and talk.settings is context.settings
     if not is_over and (talk.waits or is_same):
         return talk
@@ -187,6 +191,14 @@ def _led(state: SmartCharging, evse_id: int, talk: Talk, context: Context) -> Ta
         return talk
     until_s = monotonic_s + min(offer.duration_s or 0 for offer in found)
     return replace(talk, offers=found, until_s=until_s, number=talk.number + 1)
+
+
+def _is_misdated(talk: Talk, monotonic_s: float, now_s: int | None) -> bool:
+    """Tell whether the clock was set since: the vehicle counts from another instant then."""
+    if talk.waits or now_s is None:
+        return False
+    left_s = min(map(_end_s, talk.offers)) - now_s
+    return abs(talk.until_s - monotonic_s - left_s) > CLOCK_S
 
 
 def _offers(

@@ -321,6 +321,22 @@ def test_what_changes_nothing_of_the_offer_leaves_it_alone() -> None:
     assert talk(bench).offers is before
 
 
+@pytest.mark.parametrize(("by_s", "number"), [(1, 1), (3600, 2), (-3600, 2), (172_800, 2)])
+def test_a_clock_that_is_set_makes_another_offer(by_s: int, number: int) -> None:
+    bench = negotiating()
+    install(bench, three(bench))
+    bench.wait(600)
+    assert bench.wall_s is not None
+    bench.wall_s += by_s
+    bench.post(TimeLearned(bench.wall_s + bench.now_s, by_system=True))
+    bench.wait(1)
+    assert talk(bench).number == number
+    if number > 1:
+        assert {one.start_s for one in talk(bench).offers} <= {
+            int(bench.wall_s + bench.now_s) - late_s for late_s in (0, 1)
+        }
+
+
 def test_an_offer_that_is_over_is_followed_by_another() -> None:
     bench = negotiating(replace(NEEDS, departs_s=int(WALL_S) + 610), online=False)
     bench.wait(599)
