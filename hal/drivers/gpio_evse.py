@@ -65,6 +65,7 @@ class GpioEvse(EvseController):
     _is_alive_high: bool
     _expires_at: float | None
     _differs_since: float | None
+    _outlet_told_at: float
 
     def __init__(
         self,
@@ -339,7 +340,10 @@ class GpioEvse(EvseController):
             listener.cable_changed(now.cable_a)
         if before is None or before.pilot is not now.pilot:
             listener.pilot_changed(now.pilot)
-        if before is None or before.closed is not now.closed:
+        disobeys = now.closed and not self._is_closed  # told again: hal.api, clause O4
+        is_due = disobeys and self._now() >= self._outlet_told_at + MIRROR_S
+        if before is None or before.closed is not now.closed or is_due:
+            self._outlet_told_at = self._now()
             listener.outlet_changed(closed=now.closed)
 
     def _is_lock_news(self, before: _Levels | None, locked: bool) -> bool:
@@ -361,7 +365,7 @@ class GpioEvse(EvseController):
         self._tells_lock = self._is_alive_high = False
         self._differs_since = None
         self._pwm_since = float("inf")
-        self._ended_at = self._plugged_at = float("-inf")
+        self._ended_at = self._plugged_at = self._outlet_told_at = float("-inf")
 
     def _require_board(self) -> None:
         if self._is_lost:

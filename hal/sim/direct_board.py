@@ -110,7 +110,7 @@ class SimulatedDirectBoard(EvseListener):
         self.toggles = 0
         self.lines: SimulatedLines | None = None
         self._cable_a: float | None = None
-        self._is_locked = self._was_closed = False
+        self._is_locked = self._was_closed = self._is_held = False
         self._offered_a = 0.0
         self._written: dict[Path, float] = {}
         self._pwm = Path(self.settings.pwm.chip) / f"pwm{self.settings.pwm.channel}"
@@ -152,7 +152,8 @@ class SimulatedDirectBoard(EvseListener):
     def seen(self, name: str) -> bool:
         """Tell whether an input is active."""
         if name == "mirror":
-            return self.evse.outlet_closed is self.settings.contactor.mirror_closes
+            is_closed = self.evse.outlet_closed or self._is_held
+            return is_closed is self.settings.contactor.mirror_closes
         return self._is_locked if name == _LOCKED else name in self.pressed
 
     @property
@@ -177,11 +178,11 @@ class SimulatedDirectBoard(EvseListener):
         if offer_a != self._offered_a:
             self._offered_a = offer_a
             await self.evse.offer(offer_a, valid_s=_FOREVER_S)
+        self._is_held = self.is_welded and (self._is_held or self.evse.outlet_closed)
         closes = self.driven(_CLOSED) and not self.is_jammed
         if closes is not self._was_closed:
             self._was_closed = closes
-            if closes or not self.is_welded:
-                await self.evse.energize(closed=closes)
+            await self.evse.energize(closed=closes)
         self._show()
 
     def _show(self) -> None:

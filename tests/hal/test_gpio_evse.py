@@ -279,6 +279,10 @@ def test_a_welded_contactor_is_never_closed_again(tmp_path):
                 await rig.controller.energize(closed=False)
                 await recorder.until(lambda now: Fault.CONTACTOR_FAULT in now.faults)
                 assert recorder.outlet_closed  # what the mirror says
+                recorder.log.clear()
+                await asyncio.sleep(2.2)
+                told = [entry for entry in recorder.log if entry[0] == "outlet"]
+                assert told == [("outlet", True)] * 4  # clause O4
                 rig.board.is_welded = False
                 await rig.unplug()
                 await recorder.until(lambda now: now.pilot is PilotState.A)
