@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hal.sim.dc_devices import ContactorDevice, IsoChaDevice
 from hal.sim.dc_outlet import RackOutlet
 from hal.sim.dc_vehicle import SimulatedDcVehicle
 from hal.sim.modbus_device import ModbusDeviceServer
-from hal.sim.module_line import InfypowerLine, served
+from hal.sim.module_line import InfypowerLine, ModuleLine, served
 from hal.sim.power_module import Load, SimulatedModule, SimulatedRack
 from hal.sim.process import meter_points
 from tests.support.lab import Lab
@@ -35,8 +35,17 @@ class Cabinet:
 
 
 @asynccontextmanager
-async def cabinet(lab: Lab, path: Path, directory: Path) -> AsyncIterator[Cabinet]:
-    """Serve every device of a cabinet with one outlet, and wire the lab's station to it."""
+async def cabinet(
+    lab: Lab,
+    path: Path,
+    directory: Path,
+    laid: Callable[[SimulatedRack], ModuleLine] = InfypowerLine,
+) -> AsyncIterator[Cabinet]:
+    """Serve every device of a cabinet with one outlet, and wire the lab's station to it.
+
+    Args:
+        laid: returns the line of its modules.
+    """
     board = load_board(path)
     (evse,) = board.evses
     assert evse.converter is not None
@@ -56,7 +65,7 @@ async def cabinet(lab: Lab, path: Path, directory: Path) -> AsyncIterator[Cabine
         await stack.enter_async_context(meter)
         line = virtual(channel)
         stack.callback(line.close)
-        await stack.enter_async_context(served(line, InfypowerLine(outlet.rack)))
+        await stack.enter_async_context(served(line, laid(outlet.rack)))
         ports: dict[str, PortSettings] = {
             "modules": CanSettings(channel, "virtual"),
             "isolation": _tcp(monitor.server, "rtu"),
