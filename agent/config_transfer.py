@@ -5,9 +5,10 @@ How fast and how long a transfer may be is a matter of settings, which the CSMS 
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from agent import pem
@@ -20,20 +21,24 @@ _ENTRY = re.compile(r"^(@[a-z-]+\s+)?\S+\s+[a-z0-9@.-]+\s+[A-Za-z0-9+/]+=*(\s.*)
 LEARNED = "known_hosts"
 """Name of the file, in the storage directory, of the hosts that the station has learned."""
 
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65_535)]
+
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """What SFTP needs to know beforehand.
+    """What FTPS and SFTP need to know beforehand.
 
     Attributes:
         known_hosts: file of host keys, in OpenSSH's form; the station's own is used beside it.
         unknown_hosts: a host that is in neither is refused, or its first key is believed and
             kept in the station's own.
         ssh_key: private key, beside the password of the URL.
+        implicit_ftps_ports: where FTPS begins with TLS, beside port 990; elsewhere by AUTH TLS.
     """
 
     known_hosts: PathText | None = None
     unknown_hosts: Literal["refuse", "learn"] = "refuse"
     ssh_key: Secret | None = None
+    implicit_ftps_ports: Annotated[tuple[Port, ...], Meta(max_length=16)] = ()
 
 
 def placed(table: Transfer, base: Path) -> Transfer:

@@ -103,6 +103,7 @@ def files(config: Config) -> FileSetup:
         known_hosts=hosts_files(transfer, storage),
         learned_hosts=storage / LEARNED if transfer.unknown_hosts == "learn" else None,
         ssh_key=ssh_key,
+        implicit_ftps_ports=transfer.implicit_ftps_ports,
     )
 
 

@@ -29,6 +29,7 @@ class FileSetup(Value, frozen=True):
         known_hosts: files of SSH host keys; those that are not there count as empty.
         learned_hosts: where the key of an unknown host is kept and believed; None: refused.
         ssh_key: reads the private key for SFTP.
+        implicit_ftps_ports: where FTPS begins with TLS, beside port 990.
     """
 
     roots: tuple[Path, ...] = ()
@@ -36,6 +37,7 @@ class FileSetup(Value, frozen=True):
     known_hosts: tuple[Path, ...] = ()
     learned_hosts: Path | None = None
     ssh_key: Callable[[], str | None] = lambda: None
+    implicit_ftps_ports: tuple[int, ...] = ()
 
 
 class Transfers:
@@ -67,6 +69,7 @@ class Transfers:
             known_hosts=tuple(map(str, setup.known_hosts)),
             learned_hosts=None if setup.learned_hosts is None else str(setup.learned_hosts),
             ssh_key=setup.ssh_key() if location.lower().startswith("sftp:") else None,
+            implicit_ftps_ports=setup.implicit_ftps_ports,
             most_bytes=most_bytes,
             bytes_per_s=settings.integer(variables.TRANSFER_RATE),
             idle_s=settings.integer(variables.TRANSFER_IDLE),

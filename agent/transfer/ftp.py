@@ -1,4 +1,7 @@
-"""FTP and FTPS, passive; TLS from the start on port 990 (or none named), else by AUTH TLS."""
+"""FTP and FTPS, passive; TLS from the start on port 990 (or none named), else by AUTH TLS.
+
+The job may name more ports on which TLS begins with the connection.
+"""
 
 import ftplib
 import socket
@@ -116,7 +119,7 @@ def _connected(job: Job, place: Place) -> ftplib.FTP:
     port = place.port or FTP_PORT
     if place.scheme == "ftps":
         ftp, port = _Secure(context=trusting(job.roots)), place.port or FTPS_PORT
-        ftp.is_implicit = port == FTPS_PORT
+        ftp.is_implicit = port in (FTPS_PORT, *job.implicit_ftps_ports)
     try:
         ftp.connect(place.host, port, timeout=CONNECT_S)
         ftp.login(place.user or "", place.password or "")

@@ -37,6 +37,7 @@ class Job(Value, frozen=True):
         known_hosts: files of SSH host keys; a host that is in none of them is refused.
         learned_hosts: where the key of such a host is kept instead, and believed from then on.
         ssh_key: private key for SFTP, PEM or OpenSSH; beside the password of the URL.
+        implicit_ftps_ports: where FTPS begins with TLS, beside port 990.
         most_bytes: a larger file is not fetched.
         bytes_per_s: how fast at most; 0: as fast as it goes.
         idle_s, limit_s: the process ends itself when no byte has moved for so long, and after
@@ -51,6 +52,7 @@ class Job(Value, frozen=True):
     known_hosts: tuple[str, ...] = ()
     learned_hosts: str | None = None
     ssh_key: str | None = None
+    implicit_ftps_ports: tuple[int, ...] = ()
     most_bytes: int = 1 << 30
     bytes_per_s: int = 0
     idle_s: int = 60

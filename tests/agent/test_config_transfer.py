@@ -88,6 +88,9 @@ def test_a_key_may_have_either_form(write, tmp_path, form):
         ('unknown_hosts = "ask"', '"refuse"'),
         ("hosts = 1", "hosts"),
         ("ssh_key = {}", "exactly one of file"),
+        ("implicit_ftps_ports = [0]", "implicit_ftps_ports"),
+        ("implicit_ftps_ports = [65536]", "implicit_ftps_ports"),
+        (f"implicit_ftps_ports = {list(range(1, 18))}", "at most 16"),
         ('ssh_key = { text = "no key" }', "as ssh-keygen writes it"),
     ],
 )
