@@ -28,6 +28,7 @@ from agent.core.events import (
     RemoteStartRequested,
     ReservationRequested,
     SettingsWriteRequested,
+    TokenLearned,
     TransactionAcknowledged,
 )
 from agent.core.standing import CACHE_CAPACITY, digest
@@ -919,3 +920,13 @@ def test_a_vehicle_that_was_there_before_or_may_not_charge_draws_no_authorizatio
     assert may_charge(bench, 1)
     bench.pilot(PilotState.B, 9)  # no such EVSE
     assert may_charge(bench, 1)
+
+
+def test_k03_fr_05_the_priority_of_one_transaction_is_not_kept_for_its_token() -> None:
+    usual = TokenInfo(AuthorizationStatus.ACCEPTED, priority=2)
+    bench = knowing(usual)
+    for key, info in ((TAG, usual), (OTHER, None)):
+        told = TokenInfo(AuthorizationStatus.ACCEPTED, group="G", priority=9)
+        bench.post(TokenLearned(key, told, "any"))
+        cached = bench.station.authorization.cache[digest(key)].info
+        assert (cached.group, cached.priority) == ("G", None if info is None else 2)

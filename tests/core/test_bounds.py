@@ -1,6 +1,6 @@
 """Bounds on the station and on its EVSEs."""
 
-from agent.core.bounds import Site
+from agent.core.bounds import Site, external
 from agent.core.effects import Done, LimitTold, Note, Verdict
 from agent.core.events import (
     ExternalLimitCleared,
@@ -12,7 +12,7 @@ from agent.core.events import (
 )
 from agent.core.setpoint import limits
 from agent.core.station import deadline, targets
-from agent.core.values import Limit, Terms
+from agent.core.values import Bound, ExternalLimit, Limit, Terms
 from tests.support.core import Bench
 
 
@@ -272,3 +272,23 @@ def test_out_of_reach_only_the_end_is_told() -> None:
     assert told(bench) == []
     bench.connect()
     assert told(bench) == [("ems", 0, True)]
+
+
+# --- asking ---
+
+
+def test_what_others_limit_is_named_with_its_source() -> None:
+    """2.0.1 K09; fuse and offline limit are the station's own."""
+    bench = limited(Bench(2, site=Site(fuse_a=32.0, grid_w=4200.0, safe_a=7.0)).ready(2), 16.0)
+    limited(bench, limit_w=3000.0, evse_id=2, valid_s=9.0)
+    bench.wait(10.0)
+    state, site = bench.station.outside, bench.site
+    grid = ExternalLimit(0, "SO", Bound("grid", limit_w=4200.0))
+    others = (
+        ExternalLimit(0, "EMS", Bound("ems", limit_a=16.0)),
+        ExternalLimit(2, "EMS", Bound("ems", limit_a=7.0)),
+    )
+    assert external(state, site) == (grid, *others)
+    bench.post(GridInputChanged(active=False))
+    assert external(bench.station.outside, site) == others
+    assert external(Bench().station.outside, Site()) == ()
