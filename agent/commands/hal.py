@@ -1,7 +1,8 @@
 """Bring up hardware without the agent: check files, find, read and simulate devices.
 
-MAP is a file, or the name of a shipped register map such as eastron-sdm630. The agent must
-not be running on the same line: one process owns a port.
+MAP is a file, or the name of a shipped register map such as eastron-sdm630; or openevse or
+safety-mcu, controllers on a serial line of their own. The agent must not be running on the
+same line: one process owns a port.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agent.commands import hal_boards
 from agent.commands.hal_line import declare_line, explained, line_of, seconds
 from agent.commands.invocation import (
     CONFIGURATION,
@@ -28,7 +30,7 @@ from hal.errors import HalError
 from hal.files import FileProblems
 from hal.tools import scanning
 from hal.tools.checking import checked, summary
-from hal.tools.exercising import Exercise, controller_of
+from hal.tools.exercising import Ask, Exercise, controller_of
 from hal.tools.line import Line, known_maps, named_map
 from hal.tools.looking import Look, Looker, Row
 from hal.tools.releasing import released
@@ -48,6 +50,7 @@ _ACTIONS: Final = {
     "modules": "list the DC power modules on a CAN line; turns nothing on or off",
     "release": "leave nothing switched on a board that is wired to this machine (GPIO, PWM)",
 }
+_MAP: Final = "a file, a map's name, openevse or safety-mcu"
 _CLEAR: Final = "\x1b[H\x1b[J"
 _CHANNEL: Final = "can0, the path of a serial adapter, or a group as 239.74.163.2:43113"
 _unit = whole_number(1, 255)
@@ -68,9 +71,9 @@ def declare(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) ->
     actions["check"].add_argument("files", nargs="+", type=Path, metavar="FILE")
     actions["release"].add_argument("board", type=Path, metavar="BOARD", help="a board file")
     for name in ("probe", "watch", "exercise"):
-        actions[name].add_argument("map", metavar="MAP", help="a file or a map's name")
+        actions[name].add_argument("map", metavar="MAP", help=_MAP)
     actions["simulate"].add_argument(
-        "map", metavar="MAP", help="a file or a map's name; with --can a family of modules"
+        "map", metavar="MAP", help=f"{_MAP}; with --can a family of modules"
     )
     _declare_modules(actions["modules"], actions["simulate"])
     for name in ("scan", "probe", "watch", "exercise"):
@@ -124,6 +127,12 @@ def execute(args: argparse.Namespace) -> int:
             return _run(_release(args.board))
         case "scan":
             return _run(explained(line_of(args), _scan(args)))
+        case "probe" | "watch" if args.map in hal_boards.KNOWN:
+            return _run(hal_boards.looked(args, table))
+        case "exercise" if args.map in hal_boards.KNOWN:
+            return _run(hal_boards.exercised(args, _say, _asking(args)))
+        case "simulate" if args.map in hal_boards.KNOWN and args.can is None:
+            return _run(hal_boards.simulated(args, _say, _until_ended))
         case "probe":
             return _run(explained(line_of(args), _probe(args)))
         case "watch":
@@ -264,8 +273,8 @@ async def _watch(args: argparse.Namespace) -> int:
     return DONE if is_read or seen != args.count else FAILED
 
 
-async def _exercise(args: argparse.Namespace) -> int:
-    register_map, line = named_map(args.map), line_of(args)
+def _asking(args: argparse.Namespace) -> Ask:
+    """Return what asks the tester, or answers for him."""
 
     async def ask(question: str) -> bool:
         if args.yes:
@@ -277,9 +286,16 @@ async def _exercise(args: argparse.Namespace) -> int:
             return False
         return answer.strip().lower() in {"y", "yes"}
 
+    return ask
+
+
+async def _exercise(args: argparse.Namespace) -> int:
+    register_map, line = named_map(args.map), line_of(args)
     async with line.opened(register_map) as port:
         controller = controller_of(port, line.unit_of(register_map), register_map)
-        went_well = await Exercise(_say, ask, patience_s=args.patience).run(controller)
+        went_well = await Exercise(_say, _asking(args), patience_s=args.patience).run(
+            controller
+        )
         is_reached = port.counters.connects > 0
     if not is_reached and (reason := await line.why()):
         print(printable(f"{args.port or args.tcp}: {reason}"), file=sys.stderr)
@@ -438,7 +454,7 @@ def table(look: Look) -> str:
 def _shown(row: Row) -> str:
     value = "-" if row.value is None else f"{row.value:.12g} {row.unit}".rstrip()
     if row.meaning:
-        value = f"{value} {row.meaning}"
+        value = row.meaning if row.value is None else f"{value} {row.meaning}"
     if not row.doubt:
         return f"{value:<24} ok"
     return f"{value:<24} {'!!' if row.is_needed else '? '} {row.doubt}"

@@ -71,6 +71,11 @@ class Conversation(Generic[M]):
         """Return what the line has seen."""
         return self._tally.counters()
 
+    @property
+    def trouble(self) -> str:
+        """Return why the line is not open; empty when it is."""
+        return self._trouble
+
     async def serve(self) -> None:
         """Hold the line open until cancelled; what goes wrong is told to those who ask."""
         while True:

@@ -58,10 +58,19 @@ _FAULTS: Final[Mapping[int, Fault]] = {
     0x0B: Fault.OVER_CURRENT,
     0x0E: Fault.CONTACTOR_FAULT,  # did not close
 }
+MEANINGS: Final[Mapping[int, str]] = {
+    **{state: pilot.value for state, pilot in _PILOTS.items()},
+    **{state: fault.value for state, fault in _FAULTS.items()},
+    _ASLEEP: "asleep",
+    _DISABLED: "disabled",
+}
+"""What a state is, in words."""
+
 _RELAY_CLOSED: Final = 0x0040
 _EV_CONNECTED: Final = 0x0100
 _BOOT_LOCKED: Final = 0x4000
-_NO_SENSOR: Final = -2560
+NO_SENSOR: Final = -2560
+"""What `$GP` says of a temperature sensor that is not there."""
 
 
 class BoardState(Value, frozen=True):
@@ -288,7 +297,7 @@ class OpenEvse(OfferingController):
         """Return what the hottest sensor shows, None without one."""
         answer = await self._ask("GP", Priority.POLL)
         tenths = [_number((word,)) for word in answer.words[1:]] if answer.is_ok else []
-        return max((one / 10 for one in tenths if one != _NO_SENSOR), default=None)
+        return max((one / 10 for one in tenths if one != NO_SENSOR), default=None)
 
     def _capabilities(self) -> EvseCapabilities:
         return EvseCapabilities(max_a=float(self._max_a), phases=self._phases, is_tethered=True)
@@ -313,10 +322,11 @@ class OpenEvse(OfferingController):
         return answer.words[1:]
 
     async def _ask(self, text: str, priority: Priority) -> Line:
-        return await self._talk.ask(lambda number: framed(text, number), _is_answer, priority)
+        return await self._talk.ask(lambda number: framed(text, number), is_answer, priority)
 
 
-def _is_answer(line: Line, number: int) -> bool:
+def is_answer(line: Line, number: int) -> bool:
+    """Tell whether a line answers the question of a number."""
     return line.is_answer and line.sequence == number
 
 

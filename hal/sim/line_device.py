@@ -8,7 +8,7 @@ from typing import Self
 from hal.api import EvseListener
 from hal.sim.evse import SimulatedEvse
 from hal.sim.pty import Pty, open_pty
-from hal.types import EvseCapabilities, Fault, PilotState
+from hal.types import EvseCapabilities, Fault, IdToken, MeterReading, PilotState
 
 FOREVER_S = 1e9
 """For an offer that the board itself ends."""
@@ -119,3 +119,12 @@ class LineDevice(EvseListener, ABC):
     def detected(self, capabilities: EvseCapabilities) -> None:
         """Keep it."""
         self.capabilities = capabilities
+
+    def meter_read(self, reading: MeterReading) -> None:
+        """Nothing to do: it is looked up."""
+
+    def meter_failed(self, reason: str) -> None:
+        """Nothing to do: the board has no meter on its line."""
+
+    def token_presented(self, id_token: IdToken) -> None:
+        """Nothing to do: the board has no reader."""

@@ -16,6 +16,7 @@ from hal.errors import HalError
 from hal.registers.map import RegisterMap
 from hal.types import (
     PLUGGED_STATES,
+    READY_STATES,
     EvseCapabilities,
     Fault,
     IdToken,
@@ -79,6 +80,8 @@ class Exercise(EvseListener):
             if not await self._ask(f"offer {offer_a:g} A?"):
                 return False
             await controller.offer(offer_a, valid_s=VALID_S)
+            if not await self._until("the vehicle asks", lambda: self._pilot in READY_STATES):
+                return False
             await controller.energize(closed=True)
             if not await self._until("the contactor closes", lambda: bool(self._is_closed)):
                 return False

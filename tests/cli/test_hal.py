@@ -382,3 +382,75 @@ def test_modules_refuses_what_cannot_be_meant(options, says, capsys):
 def test_a_can_line_that_is_not_there_is_said(action, capsys):
     assert main(["hal", action, "infypower", "--can", "pw-none"]) == 1
     assert "pw-none: cannot be opened" in capsys.readouterr().err
+
+
+# --- controllers on a serial line of their own ---
+
+
+@pytest.fixture(scope="module", params=["openevse", "safety-mcu"])
+def board(request) -> Iterator[tuple[str, str]]:
+    """Run a simulated board; yield its name and its line."""
+    command = [sys.executable, "-m", "agent", "hal", "simulate", request.param]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            line = process.stdout.readline()
+            yield (
+                request.param,
+                re.fullmatch(rf"{request.param} with a vehicle on (.+)\n", line)[1],
+            )
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+
+
+def test_probe_of_a_board_shows_it_and_disturbs_nothing(board, capsys):
+    name, path = board
+    assert main(["hal", "probe", name, "--port", path]) == 0
+    out = capsys.readouterr().out
+    shown = {
+        "openevse": [r"firmware: 8\.2\.3 5\.2\.1", r"state +2 B +ok", r"offered +32 A +ok"],
+        "safety-mcu": [r"pilot +B +ok", r"offered +0 A +ok", r"greeted +0 waits for .* +ok"],
+    }
+    for line in shown[name]:
+        assert re.search(rf"^{line}$", out, re.MULTILINE), line
+
+
+def test_watch_of_a_board_shows_it_again_and_again(board, capsys):
+    name, path = board
+    assert main(["hal", "watch", name, "--port", path, "--every", "0.01", "--count", "2"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("offered") == 2
+    assert out.count("0 without an answer") == 2
+
+
+def test_exercise_of_a_board_ends_with_nothing_offered(board, capsys, monkeypatch):
+    monkeypatch.setattr("hal.tools.exercising._LOOK_S", 0.01)
+    name, path = board
+    assert main(["hal", "exercise", name, "--port", path, "--yes", "--patience", "20"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "16 A are offered; compare with the tester or a clamp meter" in out
+    assert out[-2:] == ["done: the contactor opens", "nothing is offered any more"]
+
+
+@pytest.mark.parametrize("name", ["openevse", "safety-mcu"])
+def test_a_board_that_is_not_there_is_one_sentence(name, capsys, tmp_path):
+    path = str(tmp_path / "none")
+    assert main(["hal", "probe", name, "--port", path]) == 1
+    assert path in capsys.readouterr().err
+    assert main(["hal", "watch", name, "--port", path, "--count", "1"]) == 1
+    assert "no reading: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["probe", "openevse", "--tcp", "127.0.0.1"],
+        ["watch", "safety-mcu", "--port", "/dev/null", "--unit", "2"],
+        ["exercise", "openevse", "--port", "/dev/null", "--framing", "rtu"],
+        ["simulate", "safety-mcu", "--tcp", "0"],
+        ["simulate", "openevse", "--set", "voltage_l1=230"],
+    ],
+)
+def test_what_only_modbus_has_is_refused_for_a_board(options, capsys):
+    assert main(["hal", *options]) == 2
+    assert "--tcp" in capsys.readouterr().err
