@@ -37,7 +37,11 @@ from hal.board_file import (
     load_board,
     modbus_meter,
 )
-from hal.controller_settings import LineControllerSettings, OpenEvseSettings
+from hal.controller_settings import (
+    LineControllerSettings,
+    OpenEvseMeterSettings,
+    OpenEvseSettings,
+)
 from hal.converter_settings import ConverterSettings
 from hal.dc_api import OutletOwner
 from hal.dc_settings import DcEvseSettings
@@ -208,7 +212,8 @@ class _Builder:
         self.counting: dict[str, _HasCounters] = {}
 
     def evse(self, evse: EvseSettings) -> EvseHardware:
-        controller, meter = self._controller(evse), self._meter(evse)
+        controller = self._controller(evse)
+        meter = self._meter(evse, controller)
         if isinstance(controller, OutletOwner):
             meter = controller.metered(meter)
         switch = controller if isinstance(controller, PhaseSwitch) else None
@@ -327,8 +332,10 @@ class _Builder:
             case settings:
                 return (_serial_reader(settings),)
 
-    def _meter(self, evse: EvseSettings) -> Meter:
+    def _meter(self, evse: EvseSettings, controller: EvseController) -> Meter:
         settings = modbus_meter(evse)
+        if settings is None and isinstance(evse.meter, OpenEvseMeterSettings):
+            return _openevse_meter(controller)
         if settings is None:
             extended: Meter = self._extended("meter", evse)
             return extended
@@ -442,6 +449,16 @@ def _line_controller(
     from hal.drivers.safety_mcu import SafetyMcu  # noqa: PLC0415
 
     return SafetyMcu(line, switches_phases=evse.phase_switching)
+
+
+def _openevse_meter(controller: EvseController) -> Meter:
+    # Imported only for a board that has such a meter; see the module.
+    from hal.drivers.openevse import OpenEvse  # noqa: PLC0415
+    from hal.drivers.openevse_meter import OpenEvseMeter  # noqa: PLC0415
+
+    if not isinstance(controller, OpenEvse):
+        raise AssertionError("the board file was checked for this")  # noqa: TRY004 - a defect
+    return OpenEvseMeter(controller)
 
 
 def _modbus_meter(board: Board, settings: ModbusMeterSettings, port: "ModbusPort") -> Meter:

@@ -32,7 +32,13 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from msgspec import Meta, Struct, defstruct, field
 
 from hal import extensions, schema
-from hal.controller_settings import LineControllerSettings, OpenEvseSettings
+from hal.controller_settings import (
+    OPENEVSE_MEASURES,
+    LineControllerSettings,
+    OpenEvseMeterSettings,
+    OpenEvseSettings,
+    wrong_meter,
+)
 from hal.converter_settings import ConverterSettings, wrong_converters
 from hal.dc_settings import (
     DcEvseSettings,
@@ -165,7 +171,7 @@ class EvseSettings(Value, frozen=True):
     id: Annotated[int, Meta(ge=1, le=MAX_EVSES)]
     max_a: Amperes
     phases: Literal[1, 3]
-    meter: ModbusMeterSettings
+    meter: ModbusMeterSettings | OpenEvseMeterSettings
     controller: ControllerSettings
     reader: ReaderSettings | None = None
     connectors: Annotated[int, Meta(ge=1, le=8)] = 1
@@ -235,6 +241,8 @@ class Board(Value, frozen=True):
         meter = modbus_meter(evse)
         if meter is not None:
             return tuple(point.name for point in self.maps[meter.map].points)
+        if isinstance(evse.meter, OpenEvseMeterSettings):
+            return OPENEVSE_MEASURES
         part = self.extensions[extensions.tag(type(evse.meter))].part("meter")
         return None if part is None else part.measures
 
@@ -296,7 +304,7 @@ _Mistake: TypeAlias = tuple[schema.Path, str]
 
 _OURS: dict[extensions.Role, Any] = {
     "controller": ControllerSettings,
-    "meter": ModbusMeterSettings,
+    "meter": ModbusMeterSettings | OpenEvseMeterSettings,
     "reader": ReaderSettings,
 }
 
@@ -379,6 +387,8 @@ def _mistakes(data: BoardFile, maps: dict[str, RegisterMap]) -> Iterator[_Mistak
     for index, evse in enumerate(data.evse):
         at: schema.Path = ("evse", index)
         yield from _in_controller(evse, at, data, maps)
+        if (text := wrong_meter(evse.meter, evse.controller, evse.phases)) is not None:
+            yield (*at, "meter", "driver"), text
         for key, device in _on_modbus(evse):
             if (text := _no_modbus(device.port, data)) is not None:
                 yield (*at, key, "port"), text

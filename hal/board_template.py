@@ -19,7 +19,7 @@ def board_template(
         raise ValueError(f"evses = {evses}: 1 to {MAX_EVSES} are possible")
     values: dict[str, object] = {
         "id": 1,
-        "meter": {"port": "p", "map": "m"},
+        "meter": {"driver": "modbus_meter", "port": "p", "map": "m"},
         "controller": {"driver": "simulated"},
     }
     values |= {"connectors": connectors, "max_a": max_a, "phases": phases}

@@ -2,9 +2,10 @@
 
 controller = { driver = "openevse", path = "/dev/serial/by-id/usb-…" }
 controller = { driver = "safety_mcu", path = "/dev/ttyAMA0" }
+meter      = { driver = "openevse" }     # the one in the controller
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hal.reader_settings import Baudrate, Device
 from hal.types import Value
@@ -33,4 +34,20 @@ class SafetyMcuSettings(Value, frozen=True, tag="safety_mcu", tag_field="driver"
     baudrate: Baudrate = 115_200
 
 
+class OpenEvseMeterSettings(Value, frozen=True, tag="openevse", tag_field="driver"):
+    """The meter in the OpenEVSE board that is the controller of the same EVSE."""
+
+
+OPENEVSE_MEASURES: Final = ("energy_import", "power_total", "current_l1", "voltage_l1")
+"""What that meter measures, by the names of `hal.registers.vocabulary`."""
+
 LineControllerSettings: TypeAlias = OpenEvseSettings | SafetyMcuSettings
+
+
+def wrong_meter(meter: object, controller: object, phases: int) -> str | None:
+    """Return why a controller's own meter cannot be an EVSE's; None when it can, or is none."""
+    if not isinstance(meter, OpenEvseMeterSettings):
+        return None
+    if not isinstance(controller, OpenEvseSettings):
+        return "is in a controller of the driver openevse, which this EVSE has not"
+    return None if phases == 1 else f"measures 1 phase, the EVSE has {phases}"

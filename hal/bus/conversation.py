@@ -34,11 +34,7 @@ class Decoder(Protocol[M]):
 
 
 class Conversation(Generic[M]):
-    """One line and the device at its end.
-
-    Attributes:
-        lives: how often the line has been opened.
-    """
+    """One line and the device at its end."""
 
     def __init__(
         self,
@@ -55,7 +51,6 @@ class Conversation(Generic[M]):
             told: takes what nobody waits for; returns at once and never raises.
             timeout_s: how long an answer may take.
         """
-        self.lives = 0
         self._settings, self._decoder, self._told = settings, decoder, told
         self._timeout_s = timeout_s
         self._turns = Turns(settings.path)
@@ -135,7 +130,6 @@ class Conversation(Generic[M]):
             answer.cancel()
 
     def _begin(self, line: SerialLine) -> None:
-        self.lives += 1
         self._tally.count("connects")
         self._trouble = ""
         line.drop_input()

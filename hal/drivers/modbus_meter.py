@@ -8,26 +8,23 @@ How an energy register may move is in `hal.registers.plausible`. A meter that wa
 reset stays failed until the agent is restarted; one that comes back after a gap with what was
 drawn meanwhile is accepted.
 
-When no poll has been good for `fail_after_s`, the meter is faulty until the next good one
-(`Fault.POWER_METER_FAILURE`). The last accepted reading survives a restart of `run`.
+The last accepted reading survives a restart of `run`.
 """
 
 import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from hal.api import EvseListener, Meter
+from hal.api import EvseListener
 from hal.bus.modbus import ModbusPort
 from hal.drivers.mapped import MappedDevice
-from hal.errors import DeviceError, HalError
+from hal.drivers.polled_meter import PolledMeter
+from hal.errors import DeviceError
 from hal.registers.codec import Point
 from hal.registers.map import RegisterMap
 from hal.registers.plausible import Plausibility
 from hal.registers.vocabulary import DC_POINTS
-from hal.types import DcReading, Fault, MeterReading, Phases
-
-FORGETTING: Final = 0.9
-"""How much of the longest wait counts a poll later."""
+from hal.types import DcReading, MeterReading, Phases
 
 _CONDUCTORS = ("l1", "l2", "l3")
 _NEEDED = frozenset(
@@ -41,7 +38,7 @@ USED: Final = _NEEDED | _BESIDE
 POLL_S: Final = 1.0
 
 
-class ModbusMeter(Meter):
+class ModbusMeter(PolledMeter):
     """An energy meter at one unit of a Modbus port.
 
     A conductor for which the map has no point, or an optional one without a value, is
@@ -64,45 +61,20 @@ class ModbusMeter(Meter):
             port: the line that it is on; shared with other devices.
             unit: its address, 1 to 255.
             register_map: what its registers mean.
-            poll_s: from one reading to the next, more than 0. A poll begins as much earlier
-                as those before it had to wait for the line, but not in half of the time.
-            fail_after_s: how long without a good reading makes a fault, more than 0.
+            poll_s, fail_after_s: of every `PolledMeter`.
 
         Raises:
             ValueError: a time is not more than 0.
         """
-        if poll_s <= 0 or fail_after_s <= 0:
-            raise ValueError(f"poll_s {poll_s} and fail_after_s {fail_after_s} must be above 0")
+        super().__init__(poll_s=poll_s, fail_after_s=fail_after_s)
         self._device = MappedDevice(port, unit, register_map, names=USED)
         self._plausibility = Plausibility(register_map.max_power_w)
-        self._poll_s, self._fail_after_s = poll_s, fail_after_s
         self._is_prepared = False
 
     async def run(self, listener: EvseListener) -> None:
         """Poll and report until cancelled; trouble is reported, never raised."""
-        loop = asyncio.get_running_loop()
         self._is_prepared = False
-        well_at, waits_s = loop.time(), 0.0
-        is_faulty: bool | None = None  # None: nothing is known yet
-        while True:
-            begun_at = loop.time()
-            try:
-                reading = await self._poll()
-            except HalError as error:
-                listener.meter_failed(str(error))
-                if not is_faulty and loop.time() - well_at >= self._fail_after_s:
-                    is_faulty = True
-                    listener.fault_raised(Fault.POWER_METER_FAILURE, str(error))
-            else:
-                well_at = loop.time()
-                if is_faulty is not False:
-                    is_faulty = False
-                    listener.fault_cleared(Fault.POWER_METER_FAILURE)
-                listener.meter_read(reading)
-            # The longest wait of late, so that a reading comes in time even after such a one.
-            waits_s = max(loop.time() - begun_at, waits_s * FORGETTING)
-            due = begun_at + max(self._poll_s - waits_s, self._poll_s / 2)
-            await asyncio.sleep(max(due - loop.time(), 0.0))
+        await super().run(listener)
 
     async def _poll(self) -> MeterReading:
         """Return one plausible reading.

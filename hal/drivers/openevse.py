@@ -8,8 +8,8 @@ when it tells that something has changed.
 
 What it does on its own, and what becomes of it here:
 
-* It starts awake, with the current of its EEPROM. It is put back to what is wanted as soon as
-  it tells its start, or a look shows it awake or with more than was written.
+* It starts awake, with the current of its EEPROM, and what was set up stays (its EEPROM has
+  that too). A look that shows it awake, or with another current than was written, puts it back.
 * It restores its own maximum when it has cooled down, and when a missed pulse is acknowledged:
   so that is never acknowledged here, but supervision armed anew.
 * Its watchdog lowers to 6 A and cannot end the charge (docs/devices/openevse.md).
@@ -102,6 +102,24 @@ class BoardState(Value, frozen=True):
         return bool(self.flags & _EV_CONNECTED)
 
 
+class Metered(Value, frozen=True):
+    """What the board has counted (`$GU`) and measures (`$GG`).
+
+    Attributes:
+        is_plugged: a vehicle was there, before and after.
+        session_ws: of the session under way, or of the last one.
+        total_wh: of all sessions that are over.
+        milliamperes: -1 without an ammeter.
+        millivolts: often only assumed.
+    """
+
+    is_plugged: bool
+    session_ws: int
+    total_wh: int
+    milliamperes: int
+    millivolts: int
+
+
 def board_state(words: tuple[str, ...]) -> BoardState:
     """Return what the answer to `$GS` says.
 
@@ -130,9 +148,8 @@ class OpenEvse(OfferingController):
         super().__init__("OpenEVSE", poll_s=POLL_S, fail_after_s=FAIL_AFTER_S)
         self._phases = phases
         self._talk = Conversation(line, Lines, self._told, timeout_s=ANSWER_S)
-        self._life = 0
         self._max_a = 0
-        self._is_restarted = self._is_awake = False
+        self._is_awake = False
         self._disabled_at: float | None = None
         self._pilot: PilotState | None = None
         self._pulsed_at = float("-inf")
@@ -184,7 +201,6 @@ class OpenEvse(OfferingController):
     def _told(self, line: Line) -> None:
         """Take what the board says unasked: a hint to look, and no more."""
         if line.is_told:
-            self._is_restarted = self._is_restarted or line.words[0] == "AB"
             self._hurry()
 
     async def _found(self) -> None:
@@ -198,7 +214,6 @@ class OpenEvse(OfferingController):
         timer = await self._ask("GD", Priority.POLL)
         if timer.is_ok and set(timer.words[1:]) > {"0"}:
             await self._obeyed("ST 0 0 0 0")
-        self._life = self._talk.lives
 
     async def _supervised(self) -> None:
         answer = await self._ask(f"SY {WATCHDOG_S} {FALLBACK_A}", Priority.COMMAND)
@@ -210,12 +225,6 @@ class OpenEvse(OfferingController):
 
     async def _kept(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        if self._is_restarted or self._life != self._talk.lives:
-            # It may hold anything, and an adapter that was out may have cut its power.
-            self._is_restarted = self._is_awake = False
-            self._disabled_at = self._written_a = None
-            await self._apply(Priority.SAFETY)
-            await self._armed()
         if self._disabled_at is not None and now_s >= self._disabled_at + DISABLED_S:
             self._disabled_at, self._written_a = None, None
         if now_s >= self._pulsed_at + WATCHDOG_S / 4:
@@ -264,12 +273,16 @@ class OpenEvse(OfferingController):
         )
 
     async def _corrected(self, state: BoardState, offered_a: int) -> None:
-        """Put the board back to what was written, when it shows something else."""
+        """Put the board back to what was written, when it shows something else.
+
+        A current below it is tried again too: a board that was hot does not raise it by itself
+        to what it was, and one that has started anew has what its EEPROM says.
+        """
         written_a, self._is_awake = self._written_a, state.is_awake
         if written_a is None:
             return
         is_wrong = state.is_awake is (written_a == 0.0)
-        if is_wrong or (written_a and offered_a > written_a):
+        if is_wrong or (written_a and offered_a != written_a):
             self._written_a = None
         if written_a and state.flags & _BOOT_LOCKED:
             await self._ask("SB", Priority.COMMAND)
@@ -307,7 +320,31 @@ class OpenEvse(OfferingController):
         whole_a = min(int(limit_a), self._max_a)
         return float(whole_a) if whole_a >= FALLBACK_A else 0.0
 
+    async def metered(self) -> Metered:
+        """Return what the board has counted and measures, while it is served.
+
+        Raises:
+            BusError: no answer.
+            DeviceError: it refuses, or a vehicle came or went meanwhile.
+        """
+        before = board_state(await self._obeyed("GS"))
+        session, total = await self._numbers("GU")
+        milliamperes, millivolts = await self._numbers("GG")
+        after = board_state(await self._obeyed("GS"))
+        if before.is_plugged is not after.is_plugged or _DISABLED in {
+            before.state,
+            after.state,
+        }:
+            raise DeviceError("a vehicle came or went between two counters")
+        return Metered(after.is_plugged, session, total, milliamperes, millivolts)
+
     # --- questions ---
+
+    async def _numbers(self, text: str) -> tuple[int, int]:
+        words = await self._obeyed(text)
+        if len(words) != 2:  # noqa: PLR2004 - as the reference has both
+            raise DeviceError(f"OpenEVSE answers {text} with {words}")
+        return _number(words[:1]), _number(words[1:])
 
     async def _obeyed(self, text: str, priority: Priority = Priority.POLL) -> tuple[str, ...]:
         """Return the words of an answer.

@@ -2,8 +2,8 @@
 
 The board is the last word on pilot, contactor and residual current, and ends an offer itself
 when its validity is over. It reports its whole state on every change and twice a second; the
-driver believes the last report while it is fresh, and greets a board that is new, that has
-started anew, or whose line was away. A greeting makes the board safe.
+driver believes the last report while it is fresh, and greets a board that was lost or has
+started anew. A greeting makes the board safe; a line that is away for a moment costs nothing.
 """
 
 import asyncio
@@ -53,7 +53,6 @@ class SafetyMcu(WatchedController, PhaseSwitch, ResidualCurrent, Indicator):
         super().__init__("safety MCU", poll_s=POLL_S, fail_after_s=FAIL_AFTER_S)
         self._switches_phases = switches_phases
         self._talk = Conversation(line, Lines, self._told, timeout_s=ANSWER_S)
-        self._life = 0
         self._board: Board | None = None
         self._latest: BoardState | None = None
         self._may_close = False
@@ -156,7 +155,7 @@ class SafetyMcu(WatchedController, PhaseSwitch, ResidualCurrent, Indicator):
             self._hurry()
 
     async def _look(self) -> Seen:
-        if self._is_lost or self._life != self._talk.lives or not self._knows_us:
+        if self._is_lost or not self._knows_us:
             await self._greeted()
         state = self._fresh()
         self._is_lost = False
@@ -186,8 +185,8 @@ class SafetyMcu(WatchedController, PhaseSwitch, ResidualCurrent, Indicator):
             raise DeviceError(f"the safety MCU answers a greeting with {answer!r}")
         if self._switches_phases and "S" not in board.features:
             raise DeviceError(f"{board.name} cannot switch phases")
-        self._board, self._life = board, self._talk.lives
-        self._latest = None
+        self._board = board
+        self._latest = None  # what was reported before the greeting does not count
         self._reported.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(FRESH_S):

@@ -100,7 +100,7 @@ def test_a_file_without_mistakes_gives_its_evses_by_id_and_its_maps(tmp_path):
         ('port = "bus"', 'port = "bux"', 9, "there is no port bux (known: bus)"),
         ('port = "bus"', 'port = "bux"', 1, "nothing is on port bus"),
         ('"eastron-sdm630"', '"eastron"', 9, "there is no eastron.toml in "),
-        ('"modbus_meter"', '"sunspec"', 9, 'driver must be "modbus_meter"'),
+        ('"modbus_meter"', '"sunspec"', 9, 'driver must be one of "modbus_meter", "openevse"'),
         ('"modbus_tcp"', '"modbus"', 2, 'one of "modbus_tcp", "modbus_serial", "can"'),
         ("port = 0", "port = 70000", 3, "port must be an integer (at least 0, at most 65535)"),
         ("port = 0", 'port = 0\nhost = "10.0.0.1"', 3, "port 0 is for simulated meters"),

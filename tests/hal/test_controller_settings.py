@@ -7,7 +7,9 @@ import pytest
 from hal.board import build
 from hal.board_file import check_board, load_board
 from hal.bus.counters import PortCounters
+from hal.controller_settings import OPENEVSE_MEASURES
 from hal.drivers.openevse import OpenEvse
+from hal.drivers.openevse_meter import OpenEvseMeter
 from hal.drivers.safety_mcu import SafetyMcu
 
 BOARD = """\
@@ -86,3 +88,39 @@ def test_a_board_of_ones_own_may_be_told_to_switch_phases(tmp_path):
     path = board(tmp_path, SAFETY_MCU, "phase_switching = true")
     hardware = build(load_board(path), state_directory=tmp_path)
     assert hardware.evses[0].phase_switch is hardware.evses[0].controller
+
+
+OWN_METER = BOARD[BOARD.index("[[evse]]") :].replace(
+    '{ driver = "modbus_meter", port = "bus", map = "eastron-sdm630" }',
+    '{ driver = "openevse" }',
+)
+
+
+def own_meter(directory: Path, *, phases: int, controller: str) -> Path:
+    path = directory / "board.toml"
+    text = OWN_METER.replace("phases     = 3", f"phases     = {phases}")
+    path.write_text(f"{text}controller = {controller}\n")
+    return path
+
+
+def test_the_meter_of_a_board_is_built_on_its_controller(tmp_path):
+    board = load_board(own_meter(tmp_path, phases=1, controller=OPENEVSE))
+    assert board.measures(board.evses[0]) == OPENEVSE_MEASURES
+    (evse,) = build(board, state_directory=tmp_path).evses
+    assert isinstance(evse.meter, OpenEvseMeter)
+    assert evse.meter._board is evse.controller
+
+
+@pytest.mark.parametrize(
+    ("phases", "controller", "says"),
+    [
+        (3, OPENEVSE, "measures 1 phase, the EVSE has 3"),
+        (1, SAFETY_MCU, "is in a controller of the driver openevse"),
+    ],
+)
+def test_a_meter_of_a_board_that_cannot_be_is_told_with_its_line(
+    tmp_path, phases, controller, says
+):
+    [problem] = check_board(own_meter(tmp_path, phases=phases, controller=controller))
+    assert problem.line == 5
+    assert says in problem.message

@@ -170,7 +170,7 @@ def test_a_line_that_goes_away_is_found_again_and_nothing_half_remains(tmp_path)
             far.say("whole")
             assert (await far.ask("d"))[0] == "D"
             assert far.told[-1] == "whole"
-            assert far.talk.lives == 2
+            assert far.talk.counters.connects == 2
 
     vloop.run(main())
 
@@ -183,6 +183,9 @@ def test_a_line_that_is_not_there_at_the_start_is_waited_for(tmp_path):
             asking = asyncio.ensure_future(far.ask("a"))
             await asyncio.sleep(0.1)
             far.put()
+            far.say("stale")  # what came before the line was open is nobody's
             assert (await asking)[0] == "A"
+            await asyncio.sleep(0.1)
+            assert far.told == []
 
     vloop.run(main())

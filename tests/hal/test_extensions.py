@@ -264,7 +264,7 @@ def test_an_unknown_driver_lists_ours_and_those_that_are_installed(board):
 def test_a_driver_of_ours_in_a_wrong_place_is_a_mistake_with_the_right_ones(board):
     (found,) = mistakes(board(('"acme_meter", pulses = 1000', '"pn532"')))
     assert found == (
-        '6: evse[0].meter.driver must be one of "modbus_meter", "acme_board", "acme_meter"'
+        '6: evse[0].meter.driver must be one of "modbus_meter", "openevse", "acme_board", "acme_meter"'
     )
 
 

@@ -124,8 +124,9 @@ def test_a_vehicle_that_does_not_let_go_is_cut_off_by_an_opening_at_once():
         rig.evse._plugs.vehicle = STUBBORN
         rig.board.heard.clear()
         await rig.controller.offer(0.0, valid_s=600.0)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.2)
         assert rig.evse.outlet_closed  # it has 3 s
+        assert recorder.pilot is PilotState.C
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         await rig.controller.energize(closed=False)
@@ -137,7 +138,9 @@ def test_a_vehicle_that_does_not_let_go_is_cut_off_by_an_opening_at_once():
         await asyncio.sleep(0.2)
         assert rig.board.mode == "asleep"
         assert commands(rig) == ["FS", "FD", "FS"]
-        assert recorder.pilot is not PilotState.A
+        assert recorder.pilot is PilotState.B
+        assert ("pilot", PilotState.F, 1) not in recorder.log
+        assert ("pilot", PilotState.A, 1) not in list(recorder.log)[-4:]
 
     played(scene)
 
@@ -183,6 +186,17 @@ def test_a_start_that_nobody_heard_is_found_at_the_next_look():
         await rig.board.restart()
         rig.board.is_silent = False
         await asyncio.sleep(2.5)
+        assert rig.evse.offer_a == 16.0
+
+    played(scene)
+
+
+def test_a_board_that_came_back_with_less_is_raised_to_what_was_offered():
+    async def scene(rig: Rig, recorder: Recorder) -> None:
+        await charging(rig, recorder, valid_s=600.0)
+        rig.board.capacity_a = 10  # of its EEPROM
+        await rig.board._follow()
+        await asyncio.sleep(1.5)
         assert rig.evse.offer_a == 16.0
 
     played(scene)
@@ -326,6 +340,11 @@ def test_a_state_that_is_not_told_in_four_words_is_refused_by_name(words):
     """Firmware up to 3 tells it in decimal: 10 would be no fault but a wrong one."""
     with pytest.raises(DeviceError, match="RAPI 4 or newer"):
         board_state(words)
+
+
+def test_a_stuck_relay_is_told_as_closed_and_a_disabled_board_as_not_available():
+    assert board_state(("08", "0", "02", "0100")).is_closed
+    assert not board_state(("fe", "0", "02", "0100")).is_closed
 
 
 @pytest.mark.parametrize("state", [0x00, 0x33])

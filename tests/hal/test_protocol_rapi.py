@@ -93,7 +93,7 @@ def test_answers_are_told_apart_from_what_is_told_and_from_echoes(
         b"\r\r^20\r",
         b"OK^20\r",
         b"$ :A1" + b"^4E\r",
-        b"$" + b"A" * 200 + b"^24\r",
+        framed("NK " + "1" * LONGEST_LINE),
     ],
 )
 def test_what_is_broken_is_passed_over_and_what_follows_is_read(noise: bytes) -> None:

@@ -17,6 +17,7 @@ from hal.board import Hardware, build
 from hal.board_file import Board, ModbusEvseSettings, load_board
 from hal.controller_settings import (
     LineControllerSettings,
+    OpenEvseMeterSettings,
     OpenEvseSettings,
     SafetyMcuSettings,
 )
@@ -173,6 +174,8 @@ async def _devices(
             )
             await stack.enter_async_context(device)
             servers[controller.port, controller.unit] = device.server
+        if isinstance(meter, OpenEvseMeterSettings):
+            continue  # the controller serves it
         if (meter.port, meter.unit) not in servers:
             server = _meter(board.maps[meter.map], sim, meter.unit, _framing(board, meter.port))
             await stack.enter_async_context(server)
