@@ -295,7 +295,7 @@ class _Builder:
                 return self._dc(evse, settings)
             case settings:
                 controller = _line_controller(evse, settings)
-                self.counting[f"evse-{evse.id}"] = controller
+                self.counting[settings.path] = controller
                 return controller
 
     def _dc(self, evse: EvseSettings, settings: DcEvseSettings) -> EvseController:

@@ -132,7 +132,6 @@ class Conversation(Generic[M]):
     def _begin(self, line: SerialLine) -> None:
         self._tally.count("connects")
         self._trouble = ""
-        line.drop_input()
         self._line = line
         self._is_open.set()
 

@@ -102,7 +102,7 @@ class BoardState(Value, frozen=True):
         return bool(self.flags & _EV_CONNECTED)
 
 
-class Metered(Value, frozen=True):
+class Counted(Value, frozen=True):
     """What the board has counted (`$GU`) and measures (`$GG`).
 
     Attributes:
@@ -212,7 +212,7 @@ class OpenEvse(OfferingController):
         self.firmware = " ".join(await self._obeyed("GV"))
         await self._ask("FF B 0", Priority.POLL)
         timer = await self._ask("GD", Priority.POLL)
-        if timer.is_ok and set(timer.words[1:]) > {"0"}:
+        if timer.is_ok and any(word != "0" for word in timer.words[1:]):
             await self._obeyed("ST 0 0 0 0")
 
     async def _supervised(self) -> None:
@@ -320,7 +320,7 @@ class OpenEvse(OfferingController):
         whole_a = min(int(limit_a), self._max_a)
         return float(whole_a) if whole_a >= FALLBACK_A else 0.0
 
-    async def metered(self) -> Metered:
+    async def counted(self) -> Counted:
         """Return what the board has counted and measures, while it is served.
 
         Raises:
@@ -336,7 +336,7 @@ class OpenEvse(OfferingController):
             after.state,
         }:
             raise DeviceError("a vehicle came or went between two counters")
-        return Metered(after.is_plugged, session, total, milliamperes, millivolts)
+        return Counted(after.is_plugged, session, total, milliamperes, millivolts)
 
     # --- questions ---
 

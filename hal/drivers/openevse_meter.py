@@ -30,7 +30,7 @@ class OpenEvseMeter(PolledMeter):
         self._register_wh = 0
 
     async def _poll(self) -> MeterReading:
-        shown = await self._board.metered()
+        shown = await self._board.counted()
         register_wh = shown.total_wh
         if shown.is_plugged:
             register_wh += shown.session_ws // _WS_PER_WH

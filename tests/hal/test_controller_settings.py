@@ -81,7 +81,7 @@ def test_a_controller_is_built_with_its_line_and_its_counters(
     assert (evse.indicator is not None) is has_lamp
     assert (evse.residual_current is not None) is has_lamp
     assert evse.phase_switch is None
-    assert hardware.ports()["evse-1"]["requests"] == PortCounters().requests
+    assert hardware.ports()["/dev/ttyUSB0"]["requests"] == PortCounters().requests
 
 
 def test_a_board_of_ones_own_may_be_told_to_switch_phases(tmp_path):

@@ -23,35 +23,18 @@ from tests.support.contract_hal import (
     clause_name,
     served,
 )
+from tests.support.line_rig import PTY_PATIENCE_S, QUICK, LineRig
 
-QUICK = Vehicle(reaction_s=0.0, adapt_s=0.0)
 STUBBORN = Vehicle(reaction_s=60.0, adapt_s=0.0)
-PTY_PATIENCE_S = 0.0005
 
 
-class Rig:
-    """A driver, the board behind it on a pseudo terminal, and a vehicle."""
+class Rig(LineRig):
+    """A driver and the board behind it."""
 
     closes_by_itself = True
 
     def __init__(self, board: OpenEvseDevice) -> None:
-        self.board, self.evse = board, board.evse
-        self.controller = OpenEvse(LineSettings(board.path, 115_200), phases=3)
-
-    async def plug(self) -> None:
-        self.evse.plug(1, QUICK)
-
-    async def unplug(self) -> None:
-        self.evse.unplug()
-
-    async def lose(self) -> None:
-        self.board.is_silent = True
-
-    async def restore(self) -> None:
-        self.board.is_silent = False
-
-    async def heat(self, temperature_c: float) -> None:
-        self.evse.set("temperature", temperature_c)
+        super().__init__(board, OpenEvse(LineSettings(board.path, 115_200), phases=3))
 
     async def settled(self) -> None:
         """Wait until nothing is under way."""
@@ -100,6 +83,16 @@ def test_at_its_start_a_board_sleeps_before_it_is_asked_anything_and_is_then_sup
     vloop.run(main())
 
 
+@pytest.mark.parametrize("timer", ["22 15 6 30", "0 0 6 0"])
+def test_a_timer_that_could_start_a_charge_is_turned_off(timer):
+    async def main() -> None:
+        async with rigged(timer=timer) as rig, served(rig.controller) as recorder:
+            await recorder.until(lambda now: now.pilot is PilotState.A)
+            assert rig.board.timer == "0 0 0 0"
+
+    vloop.run(main())
+
+
 def commands(rig: Rig) -> list[str]:
     return [text for text in rig.board.heard if text[0] in "FS" and text != "SY"]
 
@@ -141,6 +134,19 @@ def test_a_vehicle_that_does_not_let_go_is_cut_off_by_an_opening_at_once():
         assert recorder.pilot is PilotState.B
         assert ("pilot", PilotState.F, 1) not in recorder.log
         assert ("pilot", PilotState.A, 1) not in list(recorder.log)[-4:]
+
+    played(scene)
+
+
+def test_a_sleeping_board_opens_by_itself_when_a_vehicle_does_not_let_go():
+    async def scene(rig: Rig, recorder: Recorder) -> None:
+        await charging(rig, recorder, valid_s=600.0)
+        rig.evse._plugs.vehicle = STUBBORN
+        await rig.controller.offer(0.0, valid_s=600.0)
+        begun_s = asyncio.get_running_loop().time()
+        await recorder.until(lambda now: now.outlet_closed is False)
+        assert 2.9 < asyncio.get_running_loop().time() - begun_s < 3.2
+        assert recorder.pilot is PilotState.B
 
     played(scene)
 

@@ -12,7 +12,6 @@ from hal.errors import BusError, DeviceError
 from hal.protocols.safety_line import TO_HOST, framed
 from hal.sim.evse import SimulatedEvse
 from hal.sim.safety_mcu import SafetyMcuDevice
-from hal.sim.vehicle import Vehicle
 from hal.types import Fault, Light, PilotState
 from tests.support import vloop
 from tests.support.contract_hal import (
@@ -25,34 +24,16 @@ from tests.support.contract_hal import (
     clause_name,
     served,
 )
-
-QUICK = Vehicle(reaction_s=0.0, adapt_s=0.0, ampacity_a=32.0)
-PTY_PATIENCE_S = 0.0005
+from tests.support.line_rig import PTY_PATIENCE_S, LineRig
 
 
-class Rig:
-    """A driver, the board behind it on a pseudo terminal, and a vehicle."""
+class Rig(LineRig):
+    """A driver and the board behind it."""
 
     closes_by_itself = False
 
     def __init__(self, board: SafetyMcuDevice, **options: bool) -> None:
-        self.board, self.evse = board, board.evse
-        self.controller = SafetyMcu(LineSettings(board.path, 115_200), **options)
-
-    async def plug(self) -> None:
-        self.evse.plug(1, QUICK)
-
-    async def unplug(self) -> None:
-        self.evse.unplug()
-
-    async def lose(self) -> None:
-        self.board.is_silent = True
-
-    async def restore(self) -> None:
-        self.board.is_silent = False
-
-    async def heat(self, temperature_c: float) -> None:
-        self.evse.set("temperature", temperature_c)
+        super().__init__(board, SafetyMcu(LineSettings(board.path, 115_200), **options))
 
     async def spoil(self) -> None:
         self.evse.set("rcd_broken", 1.0)
@@ -96,7 +77,9 @@ def test_contract(clause):
 
 def test_the_words_on_the_line_are_those_of_the_page():
     async def scene(rig: Rig, recorder: Recorder) -> None:
+        assert recorder.cable_a is None
         await rig.plug()
+        await recorder.until(lambda now: now.cable_a == 32.0)
         await rig.controller.lock(locked=True)
         assert await rig.controller.self_test()
         await rig.controller.show(Light.CHARGING)
@@ -163,6 +146,22 @@ def test_a_board_that_starts_anew_is_greeted_and_offered_something_again():
         await rig.controller.energize(closed=True)
         await recorder.until(lambda now: now.outlet_closed)
         assert not recorder.faults
+
+    played(scene)
+
+
+def test_a_line_that_is_away_for_a_moment_costs_nothing():
+    async def scene(rig: Rig, recorder: Recorder) -> None:
+        await charging(rig, recorder, valid_s=600.0)
+        recorder.log.clear()
+        rig.board.heard.clear()
+        rig.board.is_silent = True
+        await asyncio.sleep(1.2)
+        rig.board.is_silent = False
+        await asyncio.sleep(2.0)
+        assert recorder.kinds() == []
+        assert "HELLO 1" not in rig.board.heard
+        assert rig.evse.outlet_closed
 
     played(scene)
 

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.core.events import TokenPresented
-from hal.types import IdToken
+from tests.scenarios.test_bad_lines import PTY_PATIENCE_S, charging, left
 from tests.support.bad_line import MISHAPS, BadLine, Mishap, SerialLine
-from tests.support.lab import TAG, VERSIONS, Lab, run
+from tests.support.lab import VERSIONS, Lab, run
 from tests.support.wire_board import on_the_wire
-
-PTY_PATIENCE_S = 0.0005
 
 BOARDS = Path(__file__).parents[2] / "config/boards"
 CONTROLLERS = ("openevse", "safety-mcu")
@@ -66,17 +63,6 @@ def lived(controller: str, version: str, directory: Path, story: Story) -> Lab:
     return run(Lab(version), whole)
 
 
-async def charging(lab: Lab) -> None:
-    await lab.start()
-    await lab.online()
-    await lab.until(lambda: lab.connector() == "Available")
-    lab.plug()
-    await lab.until(lambda: lab.connector() == "Preparing")
-    lab.post(TokenPresented(IdToken(TAG), 1))
-    await lab.until(lambda: lab.connector() == "Charging")
-    await asyncio.sleep(10)
-
-
 async def suffered(lab: Lab, line: BadLine, mishap: Mishap, *, lasts_s: float) -> None:
     """Let the line go bad for a while; nothing dangerous may happen meanwhile."""
     line.suffer(mishap)
@@ -84,13 +70,6 @@ async def suffered(lab: Lab, line: BadLine, mishap: Mishap, *, lasts_s: float) -
         await asyncio.sleep(0.2)
         offer_a = lab.evse().offer_a
         assert offer_a == 0.0 or 6.0 <= offer_a <= 32.0
-
-
-async def left(lab: Lab) -> None:
-    await lab.until(lambda: lab.connector() not in {"Faulted", "Preparing"})
-    lab.unplug()
-    await lab.until(lambda: lab.connector() == "Available")
-    await lab.delivered()
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)

@@ -15,9 +15,8 @@ from hal.drivers.modbus_input import ModbusInput
 from hal.types import IdToken, Phases
 from tests.hal.test_modbus_input import ADDRESS, UNIT, module
 from tests.support.lab import IDENTITY, TAG, VERSIONS, Lab, run
+from tests.support.line_rig import PTY_PATIENCE_S
 from tests.support.wire_board import on_the_wire
-
-PTY_PATIENCE_S = 0.0005
 
 BOARDS = Path(__file__).parents[2] / "config/boards"
 ALL = {path: load_board(path) for path in sorted(BOARDS.glob("*.toml"))}
