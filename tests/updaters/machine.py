@@ -135,7 +135,9 @@ class ByRauc:
     def packed(self, system, version):
         (WORK / "input").mkdir(exist_ok=True)
         shutil.copy(WORK / system, WORK / "input/rootfs.ext4")
-        text = rauc.MANIFEST.format(compatible="wallbox-one", version=version)
+        text = rauc.MANIFEST.format(
+            compatible="wallbox-one", version=version, format=rauc.FORMAT
+        )
         (WORK / "input/manifest.raucm").write_text(text)
         sh(f"rauc bundle --cert=release.crt --key=release.key input {version}.image")
 

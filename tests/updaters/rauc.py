@@ -1,11 +1,14 @@
 """Inside the container: RAUC itself, two slots, and the agent's installer as an ordinary user."""
 
+import os
 import sys
 from pathlib import Path
 
 from tests.updaters.inside import WORK, Agent, check, has, sh
 
 KEPT = Path("/var/lib/board")
+FORMAT = os.environ.get("PILOTWIRE_RAUC_FORMAT", "plain")
+"""The other one, verity, needs a kernel with dm-verity: a virtual machine."""
 
 BOOT = """#!/bin/sh
 # A boot loader: what it would read at the next start.
@@ -23,7 +26,7 @@ esac
 SYSTEM = """[system]
 compatible=wallbox-one
 bootloader=custom
-bundle-formats=plain
+bundle-formats={format}
 statusfile=/var/lib/board/rauc.status
 mountprefix=/run/rauc
 activate-installed={activates}
@@ -44,7 +47,7 @@ MANIFEST = """[update]
 compatible={compatible}
 version={version}
 [bundle]
-format=plain
+format={format}
 [image.rootfs]
 filename=rootfs.ext4
 """
@@ -75,7 +78,9 @@ class Machine:
         self.configure(activates=False)
 
     def configure(self, *, activates):
-        text = SYSTEM.format(a=self.a, b=self.b, activates=str(activates).lower())
+        text = SYSTEM.format(
+            a=self.a, b=self.b, activates=str(activates).lower(), format=FORMAT
+        )
         Path("/etc/rauc/system.conf").write_text(text)
 
     def starts(self, slot):
@@ -113,7 +118,7 @@ def bundles():
         ("evil", "wallbox-one", "stranger"),
         ("other", "wallbox-two", "release"),
     ):
-        manifest = MANIFEST.format(compatible=compatible, version="2.0.0")
+        manifest = MANIFEST.format(compatible=compatible, version="2.0.0", format=FORMAT)
         (WORK / "input/manifest.raucm").write_text(manifest)
         sh(f"rauc bundle --cert={key}.crt --key={key}.key input {name}.raucb")
 
