@@ -39,6 +39,9 @@ WHOLE = Finished(len(CONTENT))
 PATH = f"{os.environ['PATH']}:/usr/sbin"  # where Debian has servers
 VSFTPD, SSHD = (shutil.which(name, path=PATH) for name in ("vsftpd", "sshd"))
 USER = pwd.getpwuid(os.getuid()).pw_name
+PAM = (
+    "yes" if os.getuid() else "no"
+)  # without it only root can see that an account is not locked
 
 VSFTPD_CONF = """\
 run_as_launching_user=YES
@@ -72,7 +75,7 @@ SSHD_CONF = """\
 HostKey {directory}/host
 AuthorizedKeysFile {directory}/authorized_keys
 StrictModes no
-UsePAM no
+UsePAM {pam}
 AuthenticationMethods publickey
 Subsystem sftp internal-sftp
 ForceCommand internal-sftp
@@ -242,7 +245,7 @@ if is_there():
         (tmp_path / "host").chmod(0o600)
         own.write_private_key(tmp_path / "own")
         own.write_public_key(tmp_path / "authorized_keys")
-        (tmp_path / "sshd_config").write_text(SSHD_CONF.format(directory=tmp_path))
+        (tmp_path / "sshd_config").write_text(SSHD_CONF.format(directory=tmp_path, pam=PAM))
         hosts = tmp_path / "hosts"
         table = f'known_hosts = "{hosts}"\nssh_key = {{ file = "{tmp_path / "own"}" }}'
 

@@ -308,6 +308,7 @@ def ftp_server(directory, certificate_file=None, *, is_implicit=False):
     base = TLS_FTPHandler if certificate_file else FTPHandler
     base = _ImplicitHandler if is_implicit else base
     kind = type("Handler", (base,), {"authorizer": authorizer, "banner": "test"})
+    kind.auth_failed_timeout = 0  # of a guess at a password
     if certificate_file:
         kind.certfile = str(certificate_file)
         kind.tls_control_required = kind.tls_data_required = True
