@@ -44,7 +44,7 @@ _REFUSAL: Final = re.compile(
     r"signature|verification|verify|compatible mismatch|bundle format|invalid bundle",
     re.IGNORECASE,
 )
-"""What RAUC says of an image that it does not want (1.8 to 1.13)."""
+"""What RAUC says of an image that it does not want, as of 1.8."""
 
 CALL_S: Final = 60.0
 """A boot loader's environment on slow flash is written within it."""

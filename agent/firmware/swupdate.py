@@ -26,10 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Final
 
-from agent.firmware.errors import (
-    UnreadableImageError,
-    UpdaterRefusedError,
-)
+from agent.firmware.errors import UnreadableImageError, UpdaterRefusedError
 from agent.firmware.image import Payload
 from agent.firmware.installer import COMMAND_S, Installer, InstallerError, Status
 from agent.firmware.manifest import Header
@@ -70,7 +67,7 @@ _CHATTER: Final = ("no input given", "SWUpdate *failed*", "SWUpdate was successf
 _REFUSAL: Final = re.compile(
     r"signature|certificate|hash mismatch|hw compat|compatible sw|downgrad", re.IGNORECASE
 )
-"""What SWUpdate says of an image that it does not want (2022.12 to 2025.05)."""
+"""What SWUpdate says of an image that it does not want, as of 2022.12."""
 
 
 class Swupdate(Installer):
