@@ -7,10 +7,8 @@ station pays memory only for what it has.
 """
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,17 +28,16 @@ from hal.api import (
 from hal.board_file import (
     Board,
     EvseSettings,
-    ModbusEvseSettings,
-    ModbusMeterSettings,
-    SimulatedControllerSettings,
     check_board,
     load_board,
     modbus_meter,
 )
+from hal.board_readers import hid_reader, serial_reader
 from hal.controller_settings import (
     LineControllerSettings,
     OpenEvseMeterSettings,
     OpenEvseSettings,
+    SimulatedControllerSettings,
 )
 from hal.converter_settings import ConverterSettings
 from hal.dc_api import OutletOwner
@@ -55,17 +52,14 @@ from hal.input_settings import (
     SimulatedInputSettings,
 )
 from hal.lines import can_port, modbus_port
+from hal.modbus_settings import ModbusEvseSettings, ModbusMeterSettings
 from hal.port_settings import CanSettings, ModbusTcpSettings
 from hal.reader_settings import (
     HidReaderSettings,
-    Pn532Settings,
-    Rdm6300Settings,
-    SerialReaderSettings,
     SimulatedReaderSettings,
 )
 from hal.registers.turned import turned
 from hal.sim.vehicle import SimRefused
-from hal.types import IdToken
 
 if TYPE_CHECKING:
     from hal.bus.can import CanPort
@@ -328,9 +322,9 @@ class _Builder:
 
                 return (RemoteReader(self._the_simulator(), evse.id),)
             case HidReaderSettings() as settings:
-                return (_hid_reader(settings),)
+                return (hid_reader(settings),)
             case settings:
-                return (_serial_reader(settings),)
+                return (serial_reader(settings),)
 
     def _meter(self, evse: EvseSettings, controller: EvseController) -> Meter:
         settings = modbus_meter(evse)
@@ -482,45 +476,4 @@ def _direct(settings: GpioEvseSettings, evse: EvseSettings) -> EvseController:
         is_tethered=settings.tethered,
         lock_pulse_s=settings.lock.pulse_ms / 1000 if settings.lock is not None else None,
         has_alive=settings.alive is not None,
-    )
-
-
-def _hid_reader(settings: HidReaderSettings) -> TokenReader:
-    # Imported only for a board that has such a reader; see the module.
-    from hal.drivers.hid_reader import HidReader, TypedNumber, TypedText  # noqa: PLC0415
-    from hal.drivers.uid import UidFormat  # noqa: PLC0415
-
-    meaning: Callable[[str], IdToken | None]
-    if settings.number is None:
-        meaning = TypedText(re.compile(settings.pattern), settings.type, settings.prefix)
-    else:
-        form = UidFormat(settings.byte_order, settings.format, settings.prefix)
-        meaning = TypedNumber(settings.number, form, settings.type, size=settings.size)
-    return HidReader(settings.path, meaning, layout=settings.layout)
-
-
-def _serial_reader(settings: SerialReaderSettings) -> TokenReader:
-    # Imported only for a board that has such a reader; see the module.
-    from hal.bus.serial_line import LineSettings  # noqa: PLC0415
-    from hal.drivers.uid import UidFormat  # noqa: PLC0415
-
-    line = LineSettings(settings.path, settings.baudrate)
-    if isinstance(settings, Pn532Settings):
-        from hal.drivers.pn532 import Pn532  # noqa: PLC0415
-
-        return Pn532(
-            line,
-            UidFormat(
-                settings.byte_order, settings.format, settings.prefix, settings.refuses_random
-            ),
-        )
-    from hal.drivers.serial_reader import Rdm6300, SerialReader, TextLines  # noqa: PLC0415
-
-    if isinstance(settings, Rdm6300Settings):
-        form = UidFormat(settings.byte_order, settings.format, settings.prefix)
-        kind, with_version = settings.type, settings.with_version
-        return SerialReader(line, lambda: Rdm6300(form, kind, with_version=with_version))
-    return SerialReader(
-        LineSettings(settings.path, settings.baudrate, settings.parity, settings.stopbits),
-        partial(TextLines, re.compile(settings.pattern), settings.type, settings.prefix),
     )

@@ -37,6 +37,7 @@ from hal.controller_settings import (
     LineControllerSettings,
     OpenEvseMeterSettings,
     OpenEvseSettings,
+    SimulatedControllerSettings,
     wrong_meter,
 )
 from hal.converter_settings import ConverterSettings, wrong_converters
@@ -57,6 +58,7 @@ from hal.input_settings import (
     SimulatedInputSettings,
     wrong_bit,
 )
+from hal.modbus_settings import ModbusEvseSettings, ModbusMeterSettings
 from hal.port_settings import (
     LOOPBACK,
     CanSettings,
@@ -68,57 +70,18 @@ from hal.port_settings import (
 )
 from hal.reader_settings import OwnReaderSettings, ReaderSettings, wrong_reader
 from hal.registers.map import RegisterMap, is_dc, load_map
+from hal.site_settings import Amperes, DeratingSettings, SiteSettings
 from hal.types import Value
 
 MAX_EVSES = 64
 SYSTEM_MAPS = Path("/usr/share/pilotwire/registers")
 
-Amperes: TypeAlias = Annotated[float, Meta(ge=6.0, le=1000.0)]
 Conductor: TypeAlias = Literal["L1", "L2", "L3"]
 ConnectorType: TypeAlias = Literal[
     "cCCS1", "cCCS2", "cG105", "cTesla", "cType1", "cType2", "s309-1P-16A", "s309-1P-32A",
     "s309-3P-16A", "s309-3P-32A", "sBS1361", "sCEE-7-7", "sType2", "sType3",
 ]  # fmt: skip
 """Cables (c) and sockets (s) in the words of OCPP 2.0.1 (ConnectorEnumType)."""
-
-
-class ModbusMeterSettings(Value, frozen=True, tag="modbus_meter", tag_field="driver"):
-    """A meter that a register map describes.
-
-    Attributes:
-        poll_s: time between two polls, at most what `hal.api` demands.
-        turned: it is wired the wrong way round: its export is what the EVSE draws.
-    """
-
-    port: Name
-    map: Name
-    unit: Annotated[int, Meta(ge=1, le=255)] = 1
-    poll_s: Annotated[float, Meta(ge=0.2, le=5.0)] = 1.0
-    turned: bool = False
-
-
-class SimulatedControllerSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
-    """A simulated controller: a socket with a lock, or a tethered cable.
-
-    Attributes:
-        energy_wh: register of a simulated meter when it has no state file yet.
-    """
-
-    tethered: bool = False
-    energy_wh: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
-
-
-class ModbusEvseSettings(Value, frozen=True, tag="modbus_evse", tag_field="driver"):
-    """A controller that a register map describes.
-
-    Attributes:
-        tethered: the cable is fixed to the station.
-    """
-
-    port: Name
-    map: Name
-    unit: Annotated[int, Meta(ge=1, le=255)] = 1
-    tethered: bool = False
 
 
 ControllerSettings: TypeAlias = (
@@ -128,30 +91,6 @@ ControllerSettings: TypeAlias = (
     | GpioEvseSettings
     | DcEvseSettings
 )
-
-
-class DeratingSettings(Value, frozen=True):
-    """From `from_c` on the offer is lowered, evenly down to 6 A at `to_c`, where it ends."""
-
-    from_c: Annotated[float, Meta(ge=0.0, le=150.0)]
-    to_c: Annotated[float, Meta(ge=0.0, le=150.0)]
-
-
-class SiteSettings(Value, frozen=True):
-    """The grid connection that all EVSEs share.
-
-    Attributes:
-        max_a: per line conductor for all EVSEs together; None: nothing is shared.
-        voltage_v: nominal, line to neutral; turns a limit in W into A.
-        sharing: evenly, by the EVSEs' weights, or to those who came first.
-        rotate_s: how long a turn lasts when there are not 6 A for everybody; at least twice
-            the shortest pause that saves contactors (hardware reference 1.3).
-    """
-
-    max_a: Annotated[float, Meta(ge=6.0, le=5000.0)] | None = None
-    voltage_v: Annotated[float, Meta(ge=100.0, le=300.0)] = 230.0
-    sharing: Literal["fair", "weighted", "first-come"] = "fair"
-    rotate_s: Annotated[float, Meta(ge=120.0, le=86_400.0)] = 900.0
 
 
 class EvseSettings(Value, frozen=True):

@@ -1,14 +1,28 @@
-"""What a board file says of a controller that has a serial line of its own.
+"""What a board file says of a controller that is simulated, or has a serial line of its own.
 
+controller = { driver = "simulated" }
 controller = { driver = "openevse", path = "/dev/serial/by-id/usb-…" }
 controller = { driver = "safety_mcu", path = "/dev/ttyAMA0" }
 meter      = { driver = "openevse" }     # the one in the controller
 """
 
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
+
+from msgspec import Meta
 
 from hal.reader_settings import Baudrate, Device
 from hal.types import Value
+
+
+class SimulatedControllerSettings(Value, frozen=True, tag="simulated", tag_field="driver"):
+    """A simulated controller: a socket with a lock, or a tethered cable.
+
+    Attributes:
+        energy_wh: register of a simulated meter when it has no state file yet.
+    """
+
+    tethered: bool = False
+    energy_wh: Annotated[float, Meta(ge=0.0, le=1e12)] = 0.0
 
 
 class OpenEvseSettings(Value, frozen=True, tag="openevse", tag_field="driver"):

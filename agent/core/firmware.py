@@ -53,7 +53,16 @@ from agent.core.orders import (
     scheme,
 )
 from agent.core.turn import Context, Turn
-from agent.core.updates import ACTIVATED, CANCELLABLE, Check, Firmware, Phase, Update, work
+from agent.core.updates import (
+    ACTIVATED,
+    CANCELLABLE,
+    Check,
+    Firmware,
+    Phase,
+    Update,
+    last_told,
+    work,
+)
 from agent.core.values import BootReason
 
 TRIAL_S: Final = 300.0
@@ -488,22 +497,12 @@ def _note(event: UpdateWorkEnded) -> Note:
 
 
 def _triggered(state: Firmware, event: TriggerRequested, context: Context) -> Turn[Firmware]:
-    """Tell the last status again; after an update that succeeded there is none (L01.FR.20).
-
-    In 1.6 one message is about signed updates and the other about those without signature,
-    which are forgotten as soon as they are over (1.6 reference 8.1).
-    """
+    """Tell the last status again, of the kind of update that is asked for."""
     asked = {TriggerKind.FIRMWARE_STATUS: False, TriggerKind.SIGNED_FIRMWARE_STATUS: True}
     if event.kind not in asked or state.installer is None:
         return Turn(state)
     is_signed = asked[event.kind]
-    last = state.last
-    is_told = (
-        last is not None
-        and (last.request_id is not None) is is_signed
-        and last.status is not FirmwareStatus.INSTALLED
-        and (is_signed or state.update is not None)
-    )
-    record = last if is_told and last else FirmwareReported(FirmwareStatus.IDLE, context.now)
+    record = last_told(state, is_signed=is_signed)
+    record = record or FirmwareReported(FirmwareStatus.IDLE, context.now)
     repeated = StatusRepeated(record, is_extended=is_signed)
     return Turn(state, (Reply(event.request_id, Done(Verdict.ACCEPTED)), repeated))

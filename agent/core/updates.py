@@ -128,3 +128,16 @@ def is_locking(state: Firmware, *, allows_new: bool) -> bool:
             return state.wake_at_s is None and state.installer is not None and not allows_new
         case phase:
             return phase not in CANCELLABLE
+
+
+def last_told(state: Firmware, *, is_signed: bool) -> FirmwareReported | None:
+    """Return the last status; after an update that succeeded there is none (L01.FR.20).
+
+    In 1.6 one message is about signed updates and the other about those without signature,
+    which are forgotten as soon as they are over (1.6 reference 8.1).
+    """
+    last = state.last
+    if last is None or (last.request_id is not None) is not is_signed:
+        return None
+    is_over = last.status is FirmwareStatus.INSTALLED
+    return None if is_over or (state.update is None and not is_signed) else last

@@ -43,11 +43,9 @@ from hal.types import (
     PilotState,
 )
 
-CONTACTOR_S = 0.05
-"""Time a contactor takes to move, its mirror contact with it (IEC 61851-1: within 0.1 s)."""
-
-REPEAT_S = 0.9
-"""How often a contactor that does not move is told again as it is (hal.api, clause O4)."""
+CONTACTOR_S, REPEAT_S = 0.05, 0.9
+"""Time a contactor takes to move, its mirror contact with it (IEC 61851-1: within 0.1 s), and
+how often one that does not is told again as it is (hal.api, clause O4)."""
 
 MAX_DRAW_A = 100.0
 """The most that a disobedient vehicle can be made to draw, A per phase."""
@@ -78,8 +76,7 @@ class SimulatedEvse(
         energy_wh: the register at the start.
         signs: its meter signs every reading (hal.sim.signer).
         is_tethered: the cable is fixed; otherwise there is a socket with a lock.
-        report_s, idle_report_s: time between two meter reports while current flows, and
-            while it does not.
+        report_s, idle_report_s: between two meter reports, with and without current.
     """
 
     def __init__(
@@ -425,8 +422,8 @@ class SimulatedEvse(
         elif vehicle.wants(self._effective_ma) == self._s2_closed:
             self._reaction.stop()
         elif not self._reaction.is_set:
-            limit_s = SWITCH_OFF_S if self._s2_closed else vehicle.reaction_s
-            self._reaction.start(min(vehicle.reaction_s, limit_s))
+            least_s = min(vehicle.reaction_s, SWITCH_OFF_S)
+            self._reaction.start(least_s if self._s2_closed else vehicle.reaction_s)
         self._settle_pilot()
 
     def _react(self) -> None:
@@ -449,17 +446,16 @@ class SimulatedEvse(
 
     def _move_contactor(self) -> None:
         if Fault.CONTACTOR_FAULT in self._faults:
-            self._contactor.start(REPEAT_S)
-            self._reports.outlet(closed=self._outlet_closed)  # hal.api, clause O4
-            return
-        self._outlet_closed = self._target_closed
-        self._flow()
+            self._contactor.start(REPEAT_S)  # hal.api, clause O4
+        else:
+            self._outlet_closed = self._target_closed
+            self._flow()
         self._reports.outlet(closed=self._outlet_closed)
 
     def _flow(self) -> None:
         """Set the current that vehicle, offer and contactor make now."""
-        now_us, old = _now_us(), self._register.draw
-        vehicle, phases, aim_ma, span_s = self._plugs.vehicle, 0, 0, 0.0
+        now_us, old, vehicle = _now_us(), self._register.draw, self._plugs.vehicle
+        phases, aim_ma, span_s = 0, 0, 0.0
         if vehicle is not None and self._s2_closed and self._outlet_closed:
             phases = min(vehicle.phases, self._live_phases)
             aim_ma, span_s = vehicle.draws_ma(self._effective_ma), vehicle.adapt_s

@@ -24,13 +24,8 @@ from pathlib import Path
 
 import msgspec
 
-from hal.board_file import (
-    Board,
-    EvseSettings,
-    SimulatedControllerSettings,
-    load_board,
-    modbus_meter,
-)
+from hal.board_file import Board, EvseSettings, load_board, modbus_meter
+from hal.controller_settings import SimulatedControllerSettings
 from hal.errors import BoardError, HalError
 from hal.port_settings import ModbusTcpSettings
 from hal.reader_settings import SimulatedReaderSettings

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from hal.board_file import (
-    DeratingSettings,
-    SiteSettings,
     check_board,
     load_board,
     map_directories,
@@ -16,6 +14,7 @@ from hal.board_template import board_template
 from hal.files import FileProblems
 from hal.input_settings import ModbusInputSettings, SimulatedInputSettings
 from hal.port_settings import ModbusSerialSettings
+from hal.site_settings import DeratingSettings, SiteSettings
 from tests.support.simulated_board import MAPS
 
 BOARDS = Path(__file__).parents[2] / "config" / "boards"

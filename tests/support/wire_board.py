@@ -14,7 +14,7 @@ from msgspec import structs
 
 from agent.core.values import EvseSpec
 from hal.board import Hardware, build
-from hal.board_file import Board, ModbusEvseSettings, load_board
+from hal.board_file import Board, load_board
 from hal.controller_settings import (
     LineControllerSettings,
     OpenEvseMeterSettings,
@@ -22,6 +22,7 @@ from hal.controller_settings import (
     SafetyMcuSettings,
 )
 from hal.gpio_settings import GpioEvseSettings
+from hal.modbus_settings import ModbusEvseSettings
 from hal.port_settings import ModbusTcpSettings, PortSettings
 from hal.registers.map import RegisterMap
 from hal.sim.direct_board import SimulatedDirectBoard, moved_into
