@@ -10,7 +10,9 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 LOOPS = ["/dev/loop-control", *(f"/dev/loop{number}" for number in range(8))]
-BOOT_S = 60.0
+BOOT_S, ANSWER_S, COMMAND_S = 60.0, 10.0, 120.0
+"""How long a boot, the answer to a question, and a command in it may take."""
+
 REBOOTS = 133
 """Exit code of systemd-nspawn when whoever has started it is to start it again."""
 
@@ -48,12 +50,21 @@ class Container:
         until_s = time.monotonic() + BOOT_S
         while self._keeper.is_alive() and time.monotonic() < until_s:
             for child in self._children():
-                asked = entered(child, "systemctl", "is-system-running", "--wait")
-                said = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-                if said in {"running", "degraded"} and child != but:
+                if self._state(child) in {"running", "degraded"} and child != but:
                     return child
             time.sleep(0.1)
         raise NotHereError(f"no container boots:\n{self._console.read_text(errors='replace')}")
+
+    def _state(self, child):
+        """Return what systemd says of itself, "" when nothing comes of the question.
+
+        A machine that goes down stops whoever is in it, and nsenter with it, for ever.
+        """
+        asked = entered(child, "systemctl", "is-system-running")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=ANSWER_S)
+            return done.stdout.strip()
+        return ""
 
     def _children(self):
         pid = self._nspawn.pid
@@ -64,7 +75,8 @@ class Container:
     def run(self, *command, **options):
         """Run a command in it, as it is now."""
         script = ["sh", "-c", 'cd / && exec "$@"', "sh", *command]
-        return subprocess.run(entered(self.booted(), *script), check=False, **options)
+        command = entered(self.booted(), *script)
+        return subprocess.run(command, check=False, timeout=COMMAND_S, **options)
 
     def does(self, *command):
         """Run a command that must not fail; return what it writes."""
@@ -76,13 +88,17 @@ class Container:
     def restarts(self):
         """Restart it, and wait until it is up."""
         before = self.booted()
-        subprocess.run(entered(before, "systemctl", "reboot"), capture_output=True)
+        self._told(before, "systemctl", "reboot")
         self.booted(but=before)
 
     def ends(self):
-        command = entered(self.booted(), "systemctl", "poweroff", "--force", "--force")
-        subprocess.run(command, capture_output=True)
+        self._told(self.booted(), "systemctl", "poweroff", "--force", "--force")
         self._keeper.join(timeout=30)
+
+    def _told(self, child, *command):
+        """Run a command that takes the machine down; its answer may never come."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(entered(child, *command), capture_output=True, timeout=ANSWER_S)
 
     def kill(self):
         self._nspawn.kill()
