@@ -66,10 +66,9 @@ _FASTEST_PAUSE_S: Final = 0.00175  # Modbus over serial line v1.02, section 2.5.
 
 
 class ModbusPort(ABC):
-    """A Modbus line, whatever carries it; use `TcpPort` or `SerialPort`.
+    """A Modbus line for any number of tasks; use `TcpPort` or `SerialPort`.
 
-    Safe to use by any number of tasks of one event loop. `close` lets go of the line; the
-    next exchange opens it again.
+    `close` lets go of the line; the next exchange opens it again.
     """
 
     def __init__(self, name: str, timing: Timing) -> None:
@@ -84,6 +83,9 @@ class ModbusPort(ABC):
         self._tables: dict[tuple[int, int], list[int]] = {}
         self._sharing = asyncio.Lock()
         self._tally, self._silence = Tally(PortCounters), Silence()
+        from pymodbus.exceptions import ModbusException  # noqa: PLC0415 - see the module
+
+        self._unanswered: type[Exception] = ModbusException
         self._paces_s: dict[int, float] = {}
         self._asked_at: dict[int, float] = {}
         # Every silent unit would otherwise be a line per poll; counters and listeners tell.
@@ -244,8 +246,9 @@ class ModbusPort(ABC):
         if timeout_s is not None and timeout_s <= 0:
             raise ValueError(f"timeout_s must be above 0, not {timeout_s}")
         loop = asyncio.get_running_loop()
-        is_urgent = priority is Priority.SAFETY
-        ready_at = at_once if is_urgent else partial(self._ready, request.unit)
+        ready_at = (
+            at_once if priority is Priority.SAFETY else partial(self._ready, request.unit)
+        )
         # Commands keep their order; what is only looked at takes turns.
         is_look = priority >= Priority.STATE
         asked_at = self._asked_at.get(request.unit, NEVER) if is_look else NEVER
@@ -253,10 +256,8 @@ class ModbusPort(ABC):
             wait_s = self._silence.wait_s(request.unit, loop.time())
             if wait_s > 0 and is_look:
                 self._tally.count("skipped")
-                raise BusError(
-                    f"{self.name}: unit {request.unit} does not answer; "
-                    f"next attempt in {wait_s:.1f} s"
-                )
+                when = f"next attempt in {wait_s:.1f} s"
+                raise BusError(f"{self.name}: unit {request.unit} does not answer; {when}")
             if attempt:
                 self._tally.count("retries")
             try:
@@ -273,10 +274,9 @@ class ModbusPort(ABC):
 
     async def _exchange(self, request: Request, timeout_s: float) -> "ModbusPDU":
         """Send one request, return its verified answer, leave the line fit for the next."""
-        from pymodbus.exceptions import ModbusException  # noqa: PLC0415 - see the module
-
-        client = await self._connected()
-        loop = asyncio.get_running_loop()
+        client, loop = self._client, asyncio.get_running_loop()
+        if client is None or not client.connected:
+            client = await self._connected()
         begun_s = loop.time()
         self._tally.count("requests")
         client.ctx.comm_params.timeout_connect = timeout_s  # what pymodbus waits for an answer
@@ -295,7 +295,7 @@ class ModbusPort(ABC):
         except DeviceError:
             self._tally.count("errors")
             raise
-        except ModbusException as error:
+        except self._unanswered as error:
             self._tally.count("timeouts")
             self._silence.missed(request.unit, loop.time())
             raise BusError(f"{self.name}: {request}: no answer in {timeout_s:g} s") from error

@@ -85,6 +85,14 @@ class Turns:
         else:
             self._pass_on()
 
+    def is_free(self, ready_at: Callable[[], float]) -> bool:
+        """Tell whether nobody has the line, and the device is ready."""
+        return not self._is_taken and ready_at() <= asyncio.get_running_loop().time()
+
+    def seize(self) -> None:
+        """Take the free line."""
+        self._is_taken = True
+
     async def take(
         self, priority: Priority, ready_at: Callable[[], float], asked_at: float
     ) -> None:
@@ -93,10 +101,10 @@ class Turns:
         Raises:
             BusError: too many wait with the same priority.
         """
-        loop = asyncio.get_running_loop()
-        if not self._is_taken and ready_at() <= loop.time():
-            self._is_taken = True
+        if self.is_free(ready_at):
+            self.seize()
             return
+        loop = asyncio.get_running_loop()
         # Counted by priority, so that a jam of polls cannot keep a command out.
         if sum(waiting.priority is priority for waiting in self._waiting) >= MAX_WAITING:
             raise BusError(f"{self._name}: {MAX_WAITING} requests are waiting already")
@@ -155,6 +163,9 @@ class _Turn:
         self._ready_at, self._asked_at = ready_at, asked_at
 
     async def __aenter__(self) -> None:
+        if self._turns.is_free(self._ready_at):  # as most lines at most times
+            self._turns.seize()
+            return
         await self._turns.take(self._priority, self._ready_at, self._asked_at)
 
     async def __aexit__(

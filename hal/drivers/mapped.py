@@ -82,6 +82,8 @@ class MappedDevice:
             BusError: the line did not carry an exchange.
             DeviceError: the device refused, or answered with something else.
         """
+        if len(self._reads) == 1:  # as most controllers, and the better meters
+            return await self._fetched(self._reads[0], priority)
         values: dict[str, float | None] = {}
         for read in self._reads:
             values |= await self._fetched(read, priority)
@@ -173,7 +175,15 @@ class MappedDevice:
     async def _fetched(self, read: Read, priority: Priority) -> dict[str, float | None]:
         """Return the values of one read, made smaller where the device refuses it."""
         try:
-            words = await self._read(read.fc, read.address, read.count, priority)
+            words = await self._port.read(
+                self._unit,
+                read.fc,
+                read.address,
+                read.count,
+                priority=priority,
+                timeout_s=self._timeout_s,
+                retries=self._retries,
+            )
         except ExceptionReplyError as error:
             smaller = narrow(read) if error.is_illegal_address else None
             if smaller is None:

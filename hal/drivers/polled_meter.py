@@ -5,6 +5,7 @@ from abc import abstractmethod
 from typing import Final
 
 from hal.api import EvseListener, Meter
+from hal.drivers.rhythm import together
 from hal.errors import HalError
 from hal.types import Fault, MeterReading
 
@@ -57,6 +58,7 @@ class PolledMeter(Meter):
             # The longest wait of late, so that a reading comes in time even after such a one.
             waits_s = max(loop.time() - begun_at, waits_s * FORGETTING)
             due = begun_at + max(self._poll_s - waits_s, self._poll_s / 2)
+            due = together(due, begun_s=begun_at, every_s=self._poll_s)
             await asyncio.sleep(max(due - loop.time(), 0.0))
 
     @abstractmethod

@@ -10,6 +10,7 @@ import asyncio
 from abc import abstractmethod
 
 from hal.api import EvseController, EvseListener
+from hal.drivers.rhythm import together
 from hal.errors import BusError, HalError
 from hal.types import EvseCapabilities, Fault, PilotState, Value
 
@@ -56,7 +57,8 @@ class WatchedController(EvseController):
         self._forget()
         well_at, is_told = loop.time(), False
         while True:
-            due = loop.time() + self._poll_s
+            begun_s = loop.time()
+            due = together(begun_s + self._poll_s, begun_s=begun_s, every_s=self._poll_s)
             self._is_hurried = False
             try:
                 seen = await self._look()
