@@ -353,3 +353,20 @@ def test_without_a_vehicles_side_an_evse_is_lost_after_a_while():
                 assert recorder.faults == {Fault.COMMUNICATION_FAULT}
 
     vloop.run(main())
+
+
+def test_a_renewed_offer_keeps_it_closed_and_one_that_is_not_renewed_opens_it():
+    """Clause 5 of `hal.api`, with the times of a charge."""
+
+    async def scene(rig, recorder):
+        await rig.charging(recorder)
+        for _ in range(10):
+            await rig.evse.offer(50.0, valid_s=12.0)
+            await asyncio.sleep(6.0)
+            assert rig.evse.stage is Stage.CHARGE
+            assert rig.outlet.contactor_closed
+        await asyncio.sleep(5.0)
+        assert rig.outlet.contactor_closed
+        await cut(rig, within_s=3.0)
+
+    played(scene)
